@@ -1,0 +1,249 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::datatypes::{Schema, SchemaRef},
+    catalog::{Session, TableProvider},
+    common::{DFSchema, Statistics},
+    error::{DataFusionError, Result},
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit},
+    physical_expr::PhysicalExpr,
+    physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
+};
+
+use super::{ColumnAccess, Grant, ObjectPath, RowFilter, barrier::PolicyBarrierExec, mask};
+
+/// A source's table as one principal sees it: hidden columns are absent, masked ones show their
+/// masks, filtered rows do not exist.
+#[derive(Debug)]
+pub struct PolicyTable {
+    path: ObjectPath,
+    inner: Arc<dyn TableProvider>,
+    grant: Grant,
+    /// Positions of the visible columns in the inner table.
+    visible: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl PolicyTable {
+    /// `grant` answers for the columns of `inner`, in their order.
+    pub fn new(path: ObjectPath, inner: Arc<dyn TableProvider>, grant: Grant) -> Self {
+        let inner_schema = inner.schema();
+        let visible: Vec<usize> = (0..inner_schema.fields().len())
+            .filter(|index| {
+                grant.columns.get(*index).is_some_and(|access| *access != ColumnAccess::Hidden)
+            })
+            .collect();
+        let fields: Vec<_> = visible
+            .iter()
+            .map(|index| {
+                let field = inner_schema.field(*index).clone();
+                match grant.columns[*index] {
+                    // A mask can be NULL where the column can't, and is no value of its type.
+                    ColumnAccess::Masked(_) => {
+                        let metadata = std::collections::HashMap::new();
+                        field.with_nullable(true).with_metadata(metadata)
+                    }
+                    ColumnAccess::Visible | ColumnAccess::Hidden => field,
+                }
+            })
+            .collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, inner_schema.metadata().clone()));
+        Self { path, inner, grant, visible, schema }
+    }
+
+    pub fn path(&self) -> &ObjectPath {
+        &self.path
+    }
+
+    pub fn inner(&self) -> &Arc<dyn TableProvider> {
+        &self.inner
+    }
+
+    /// Nothing but whole columns may be missing: then a scan is the source's own.
+    fn is_unrestricted(&self) -> bool {
+        self.grant.row_filter.is_none()
+            && !self.grant.columns.iter().any(|access| matches!(access, ColumnAccess::Masked(_)))
+    }
+
+    /// inner scan → row filter → barrier → masks, hidden columns cut.
+    async fn scan_restricted(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner_schema = DFSchema::try_from(self.inner.schema())?;
+        let filter = self.row_filter(&inner_schema)?;
+        let shown: Vec<usize> = match projection {
+            Some(projection) => projection.iter().map(|index| self.visible[*index]).collect(),
+            None => self.visible.clone(),
+        };
+        let mut needed: BTreeSet<usize> = shown.iter().copied().collect();
+        for column in filter.iter().flat_map(Expr::column_refs) {
+            needed.insert(inner_schema.index_of_column(column)?);
+        }
+        let needed: Vec<usize> = needed.into_iter().collect();
+        let filters: Vec<Expr> = filter
+            .iter()
+            .flat_map(|filter| datafusion::logical_expr::utils::split_conjunction(filter))
+            .cloned()
+            .collect();
+        let pushed = self.pushed(&filters)?;
+        let scan = self.inner.scan(state, Some(&needed), &pushed, None).await?;
+        let scan_schema = DFSchema::try_from(scan.schema())?;
+        // Evaluated here as well when it was pushed: the barrier trusts no source.
+        let filtered: Arc<dyn ExecutionPlan> = match filter {
+            Some(filter) => {
+                let predicate = state.create_physical_expr(filter, &scan_schema)?;
+                Arc::new(FilterExec::try_new(predicate, scan)?)
+            }
+            None => scan,
+        };
+        let barrier = Arc::new(PolicyBarrierExec::new(filtered));
+        let columns = shown
+            .iter()
+            .map(|index| self.shown_column(state, *index, &scan_schema))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(ProjectionExec::try_new(columns, barrier)?))
+    }
+
+    fn row_filter(&self, schema: &DFSchema) -> Result<Option<Expr>> {
+        match &self.grant.row_filter {
+            None => Ok(None),
+            Some(RowFilter::Nothing) => Ok(Some(lit(false))),
+            Some(RowFilter::Sql(predicate)) => {
+                super::planner::plan_predicate(predicate, schema, &self.path).map(Some)
+            }
+        }
+    }
+
+    /// The conjuncts of the policy's own filter that the source takes.
+    fn pushed(&self, filters: &[Expr]) -> Result<Vec<Expr>> {
+        let asked: Vec<&Expr> = filters.iter().collect();
+        let answers = self.inner.supports_filters_pushdown(&asked)?;
+        Ok(filters
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| *answer != TableProviderFilterPushDown::Unsupported)
+            .map(|(filter, _)| filter.clone())
+            .collect())
+    }
+
+    fn shown_column(
+        &self,
+        state: &dyn Session,
+        index: usize,
+        scan_schema: &DFSchema,
+    ) -> Result<(Arc<dyn PhysicalExpr>, String)> {
+        let inner_schema = self.inner.schema();
+        let field = inner_schema.field(index);
+        let expression = match &self.grant.columns[index] {
+            ColumnAccess::Visible => {
+                Expr::Column(datafusion::common::Column::from_name(field.name()))
+            }
+            ColumnAccess::Masked(mask) => {
+                let expression = mask.expression(field.name(), field.data_type())?;
+                mask::check_type(&expression, field.data_type(), scan_schema)?;
+                expression
+            }
+            ColumnAccess::Hidden => {
+                return Err(DataFusionError::Internal(format!(
+                    "hidden column {} of {} was asked for",
+                    field.name(),
+                    self.path
+                )));
+            }
+        };
+        Ok((state.create_physical_expr(expression, scan_schema)?, field.name().clone()))
+    }
+}
+
+#[async_trait]
+impl TableProvider for PolicyTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        self.inner.table_type()
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        if self.is_unrestricted() {
+            return self.inner.supports_filters_pushdown(filters);
+        }
+        Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if !self.is_unrestricted() {
+            return self.scan_restricted(state, projection).await;
+        }
+        let projection: Vec<usize> = match projection {
+            Some(projection) => projection.iter().map(|index| self.visible[*index]).collect(),
+            None => self.visible.clone(),
+        };
+        self.inner.scan(state, Some(&projection), filters, limit).await
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        if !self.is_unrestricted() {
+            return None;
+        }
+        let mut statistics = self.inner.statistics()?;
+        statistics.column_statistics = self
+            .visible
+            .iter()
+            .map(|index| statistics.column_statistics.get(*index).cloned().unwrap_or_default())
+            .collect();
+        Some(statistics)
+    }
+}
+
+/// A table that holds nothing of any source: metadata already reduced to what its principal sees,
+/// or the rows of a table function. [`super::authorize`] lets it pass as it is.
+#[derive(Debug)]
+pub struct OpenTable(Arc<dyn TableProvider>);
+
+impl OpenTable {
+    pub fn new(inner: Arc<dyn TableProvider>) -> Self {
+        Self(inner)
+    }
+}
+
+#[async_trait]
+impl TableProvider for OpenTable {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.0.table_type()
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.0.supports_filters_pushdown(filters)
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.0.scan(state, projection, filters, limit).await
+    }
+}

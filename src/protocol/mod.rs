@@ -1,0 +1,6 @@
+//! The doors: Postgres wire, Arrow Flight SQL, and HTTP for operators.
+
+pub mod flight;
+pub mod http;
+pub mod pgwire;
+pub mod tls;

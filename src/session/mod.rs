@@ -1,0 +1,419 @@
+//! One client's connection: who it is, what it has set, what its names mean.
+//!
+//! Invariants: a session belongs to one connection and shares no setting with another. What a
+//! statement may see is asked anew at every execute. Nothing that a client can SET changes who it
+//! is.
+
+pub mod pg_catalog;
+
+mod registry;
+mod settings;
+mod visible;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use datafusion::{
+    arrow::{
+        array::{ArrayRef, RecordBatch, StringArray},
+        datatypes::{DataType, Field, Schema, SchemaRef},
+    },
+    execution::SessionState,
+    scalar::ScalarValue,
+    sql::sqlparser::ast,
+};
+use tokio_util::sync::CancellationToken;
+use weir_catalogs::QueryLabel;
+
+pub use registry::{CancelKey, Registered, Sessions};
+pub use settings::{Reported, Settings};
+pub use visible::{Database, Visible};
+
+use crate::{
+    audit::QueryRecord,
+    auth::Principal,
+    engine::{
+        CopyOptions, Engine, Names, Planned, QueryContext, RowStream, Setting, Statement,
+        text_schema,
+    },
+    error::{Error, ErrorKind, Result},
+    policy::{AuthorizedPlan, Policy, authorize, authorize_explain},
+    telemetry::{Door, Metrics},
+};
+
+/// One client's connection to the engine.
+#[derive(Debug)]
+pub struct Session {
+    engine: Arc<Engine>,
+    principal: Arc<Principal>,
+    door: Door,
+    metrics: Metrics,
+    names: Arc<Visible>,
+    settings: Mutex<Settings>,
+    /// Of the statement that runs now.
+    cancel: Mutex<CancellationToken>,
+    max_statement_timeout: Duration,
+}
+
+/// What a session is opened with.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    pub principal: Principal,
+    pub door: Door,
+    /// `weir` for every catalog at once, or one catalog's name.
+    pub database: String,
+    /// From the startup packet.
+    pub settings: Vec<(String, String)>,
+    pub max_statement_timeout: Duration,
+}
+
+/// A statement that is ready to be executed any number of times.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    statement: Statement,
+    planned: Option<Planned>,
+    declared: Vec<Option<DataType>>,
+    /// Of the catalogs and of the policy; a newer one plans again.
+    version: u64,
+    schema: SchemaRef,
+}
+
+/// What executing a statement answers.
+#[derive(Debug)]
+pub enum Answer {
+    Rows(Rows),
+    Copy(CopyOptions, RowStream),
+    /// The statement is for the door's own state: its transaction, its prepared statements.
+    Door(Statement),
+    /// Done; the command's tag.
+    Done(&'static str),
+    Empty,
+}
+
+#[derive(Debug)]
+pub enum Rows {
+    Stream(RowStream),
+    /// A few rows that are there already, with the command's tag.
+    Batch(RecordBatch, &'static str),
+}
+
+impl Session {
+    /// Refuses an unknown database (3D000), and a setting that is not one (42704, 22023).
+    pub fn open(engine: Arc<Engine>, metrics: Metrics, options: SessionOptions) -> Result<Self> {
+        let principal = Arc::new(options.principal);
+        let database = Database::parse(&options.database, &engine, &principal)?;
+        let mut settings = Settings::new(&principal, &database, &engine);
+        for (name, value) in &options.settings {
+            settings.set_at_startup(name, value)?;
+        }
+        let names = Arc::new(Visible::new(Arc::clone(&engine), Arc::clone(&principal), database));
+        Ok(Self {
+            engine,
+            principal,
+            door: options.door,
+            metrics,
+            names,
+            settings: Mutex::new(settings),
+            cancel: Mutex::new(CancellationToken::new()),
+            max_statement_timeout: options.max_statement_timeout,
+        })
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn names(&self) -> &Visible {
+        &self.names
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels the statement that runs now, if one does.
+    pub fn cancel(&self) {
+        self.current_cancel().cancel();
+    }
+
+    fn current_cancel(&self) -> MutexGuard<'_, CancellationToken> {
+        self.cancel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets a cancel that came when nothing ran. Call it when a client's message arrives.
+    pub fn begin_statement(&self) {
+        let mut cancel = self.current_cancel();
+        if cancel.is_cancelled() {
+            *cancel = CancellationToken::new();
+        }
+    }
+
+    /// Classifies the statements of a message; one that writes refuses all (25006).
+    pub async fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        self.engine.parse(sql).await
+    }
+
+    /// Resolves names and types. `declared` are the parameter types that the client fixed.
+    pub async fn prepare(
+        &self,
+        statement: Statement,
+        declared: Vec<Option<DataType>>,
+    ) -> Result<Prepared> {
+        let version = self.names.version();
+        let planned = match query_of(&statement) {
+            Some(query) => Some(self.plan(query.clone(), declared.clone()).await?),
+            None => None,
+        };
+        let schema = match (&statement, &planned) {
+            (Statement::Explain(..), _) => text_schema("QUERY PLAN"),
+            (Statement::Show(name), _) => text_schema(self.settings().display_name(name)),
+            (Statement::ShowAll, _) => show_all_schema(),
+            (_, Some(planned)) => Arc::clone(&planned.schema),
+            (_, None) => Arc::new(Schema::empty()),
+        };
+        Ok(Prepared { statement, planned, declared, version, schema })
+    }
+
+    async fn plan(
+        &self,
+        query: ast::Statement,
+        declared: Vec<Option<DataType>>,
+    ) -> Result<Planned> {
+        let context = self.context(QueryLabel::default());
+        let state = self.engine.query_state(&context)?;
+        let names: Arc<dyn Names> = Arc::new(self.names.at(&self.settings()));
+        self.engine.plan(names, &state, query, declared).await
+    }
+
+    /// Runs a prepared statement. Rows are authorized for what the principal may see now.
+    pub async fn execute(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Answer> {
+        if query_of(&prepared.statement).is_none() {
+            return self.command(&prepared.statement).await;
+        }
+        let label = QueryLabel {
+            query_id: format!("{:016x}", rand::random::<u64>()),
+            principal: self.principal.name.to_string(),
+        };
+        let context = self.context(label.clone());
+        let mut record = QueryRecord::new(label, self.door, self.metrics.clone());
+        let authorized = self.authorize(prepared, values, &context).await;
+        let (plan, state) = authorized.inspect_err(|error| record.fail(error.kind))?;
+        let record = record.authorized();
+        match &prepared.statement {
+            Statement::Explain(options, _) => {
+                let rows = self.engine.run_explain(*options, plan, state, &context, record).await?;
+                Ok(Answer::Rows(Rows::Stream(rows)))
+            }
+            Statement::Copy(options, _) => {
+                let rows = self.engine.run(plan, state, &context, record).await?;
+                Ok(Answer::Copy(options.clone(), rows))
+            }
+            _ => {
+                let rows = self.engine.run(plan, state, &context, record).await?;
+                Ok(Answer::Rows(Rows::Stream(rows)))
+            }
+        }
+    }
+
+    async fn authorize(
+        &self,
+        prepared: &Prepared,
+        values: Vec<ScalarValue>,
+        context: &QueryContext,
+    ) -> Result<(AuthorizedPlan, SessionState)> {
+        let planned = self.current_plan(prepared).await?;
+        let state = self.engine.query_state(context)?;
+        let plan = self.engine.bind(&planned, values)?;
+        let policy: &dyn Policy = self.engine.policy.as_ref();
+        let plan = authorize(policy, &self.principal, plan)?;
+        if matches!(prepared.statement, Statement::Explain(..)) {
+            authorize_explain(policy, &self.principal, &plan)?;
+        }
+        Ok((plan, state))
+    }
+
+    /// Plans again when a catalog or the policy changed since: the answer must have the columns that
+    /// the client was told of.
+    async fn current_plan(&self, prepared: &Prepared) -> Result<Planned> {
+        let (Some(planned), Some(query)) = (&prepared.planned, query_of(&prepared.statement))
+        else {
+            return Err(Error::internal("a query without a plan"));
+        };
+        if prepared.version == self.names.version() {
+            return Ok(planned.clone());
+        }
+        let again = self.plan(query.clone(), prepared.declared.clone()).await?;
+        if again.schema.fields() != planned.schema.fields()
+            || again.parameters != planned.parameters
+        {
+            return Err(Error::new(
+                ErrorKind::NotSupported,
+                "cached plan must not change result type",
+            )
+            .with_hint("A table changed since the statement was prepared. Prepare it again."));
+        }
+        Ok(again)
+    }
+
+    fn context(&self, label: QueryLabel) -> QueryContext {
+        let settings = self.settings();
+        let timeout = match settings.statement_timeout() {
+            Some(timeout) => timeout.min(self.max_statement_timeout),
+            None => self.max_statement_timeout,
+        };
+        QueryContext {
+            label,
+            cancel: self.current_cancel().clone(),
+            timeout: Some(timeout),
+            pushdown: settings.pushdown(),
+            time_zone: settings.time_zone().to_owned(),
+        }
+    }
+
+    async fn command(&self, statement: &Statement) -> Result<Answer> {
+        match statement {
+            Statement::Empty => Ok(Answer::Empty),
+            Statement::Set(setting) => {
+                self.set(setting)?;
+                Ok(Answer::Done("SET"))
+            }
+            Statement::Reset(name) => {
+                self.settings().reset(name)?;
+                Ok(Answer::Done("RESET"))
+            }
+            Statement::ResetAll => {
+                self.settings().reset_all();
+                Ok(Answer::Done("RESET"))
+            }
+            Statement::Discard => {
+                self.settings().reset_all();
+                Ok(Answer::Door(Statement::Discard))
+            }
+            Statement::Show(name) => {
+                let settings = self.settings();
+                let value = settings.get(name)?;
+                let schema = text_schema(settings.display_name(name));
+                let batch = text_batch(schema, vec![vec![value]])?;
+                Ok(Answer::Rows(Rows::Batch(batch, "SHOW")))
+            }
+            Statement::ShowAll => {
+                let rows = self.settings().all();
+                let (names, rest): (Vec<_>, Vec<_>) =
+                    rows.into_iter().map(|(name, value, text)| (name, (value, text))).unzip();
+                let (values, texts) = rest.into_iter().unzip();
+                let batch = text_batch(show_all_schema(), vec![names, values, texts])?;
+                Ok(Answer::Rows(Rows::Batch(batch, "SHOW")))
+            }
+            Statement::RefreshCatalog(name) => {
+                self.refresh(name).await?;
+                Ok(Answer::Done("REFRESH CATALOG"))
+            }
+            Statement::Transaction(_) | Statement::Deallocate(_) => {
+                Ok(Answer::Door(statement.clone()))
+            }
+            Statement::Query(_) | Statement::Explain(..) | Statement::Copy(..) => {
+                Err(Error::internal("a query without a plan"))
+            }
+        }
+    }
+
+    fn set(&self, setting: &Setting) -> Result<()> {
+        match &setting.value {
+            Some(value) => self.settings().set(&setting.name, value, setting.is_local),
+            None => self.settings().reset(&setting.name),
+        }
+    }
+
+    /// Reads a catalog's metadata again, for whoever sees anything of it.
+    async fn refresh(&self, name: &str) -> Result<()> {
+        let Some(catalog) = self.names.catalog(name) else {
+            return Err(Error::new(
+                ErrorKind::InvalidCatalog,
+                format!("catalog \"{name}\" does not exist"),
+            ));
+        };
+        let cancel = self.current_cancel().clone();
+        tokio::select! {
+            refreshed = catalog.refresh() => Ok(refreshed?),
+            () = cancel.cancelled() => Err(Error::new(
+                ErrorKind::Cancelled,
+                "canceling statement due to user request",
+            )),
+        }
+    }
+}
+
+impl Prepared {
+    /// The columns of its rows; none for a command.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The types of `$1`, `$2`, …
+    pub fn parameters(&self) -> &[DataType] {
+        self.planned.as_ref().map_or(&[], |planned| &planned.parameters)
+    }
+
+    /// Does executing it answer with rows (and not with COPY data or a tag alone)?
+    pub fn returns_rows(&self) -> bool {
+        match &self.statement {
+            Statement::Query(_)
+            | Statement::Explain(..)
+            | Statement::Show(_)
+            | Statement::ShowAll => true,
+            Statement::Empty
+            | Statement::Copy(..)
+            | Statement::Set(_)
+            | Statement::Reset(_)
+            | Statement::ResetAll
+            | Statement::Discard
+            | Statement::Transaction(_)
+            | Statement::Deallocate(_)
+            | Statement::RefreshCatalog(_) => false,
+        }
+    }
+
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+}
+
+fn query_of(statement: &Statement) -> Option<&ast::Statement> {
+    match statement {
+        Statement::Query(query) | Statement::Explain(_, query) | Statement::Copy(_, query) => {
+            Some(query)
+        }
+        Statement::Empty
+        | Statement::Set(_)
+        | Statement::Show(_)
+        | Statement::ShowAll
+        | Statement::Reset(_)
+        | Statement::ResetAll
+        | Statement::Discard
+        | Statement::Transaction(_)
+        | Statement::Deallocate(_)
+        | Statement::RefreshCatalog(_) => None,
+    }
+}
+
+fn show_all_schema() -> SchemaRef {
+    let column = |name| Field::new(name, DataType::Utf8, true);
+    Arc::new(Schema::new(vec![column("name"), column("setting"), column("description")]))
+}
+
+fn text_batch(schema: SchemaRef, columns: Vec<Vec<String>>) -> Result<RecordBatch> {
+    let columns = columns
+        .into_iter()
+        .map(|values| Arc::new(StringArray::from_iter_values(values)) as ArrayRef)
+        .collect();
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
