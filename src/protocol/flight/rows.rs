@@ -48,16 +48,16 @@ fn batches(
     rows: RowStream,
     stop: CancellationToken,
 ) -> impl Stream<Item = Result<RecordBatch>> + Send {
-    // Not `try_unfold` with a token inside the query: the query's own deadline comes first.
     stream::unfold(Some((rows, stop)), |state| async move {
         let (mut rows, stop) = state?;
         let next = tokio::select! {
+            // The end comes first: rows that are always ready would never let it through.
             biased;
-            next = rows.next_batch() => next,
             () = stop.cancelled() => Err(Error::new(
                 ErrorKind::ShuttingDown,
                 "terminating connection due to administrator command",
             )),
+            next = rows.next_batch() => next,
         };
         match next {
             Ok(Some(batch)) => Some((Ok(batch), Some((rows, stop)))),
