@@ -20,8 +20,14 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::{Capabilities, CatalogName, Result, TableDefinition};
 
 pub use exec::RemoteExec;
-pub use ir::{Comparison, From, Literal, OrderBy, Output, Pattern, Query, Scalar, TableName};
-pub use pushdown::{Collation, Compare, Precision, Pushed, RemoteColumn, RemoteColumns, push};
+pub use ir::{
+    Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
+    Query, Scalar, TableName,
+};
+pub use pushdown::{
+    Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns, RemoteValue,
+    TableInputs, push, push_value,
+};
 pub use render::{Dialect, DialectLimits, Sql, render};
 pub use table::{PushdownMode, RemoteTable};
 

@@ -20,7 +20,7 @@ use super::{
     RemoteSql,
     exec::RemoteExec,
     ir::{From, Output, Query, Scalar, TableName},
-    pushdown::{Precision, Pushed, RemoteColumns, push},
+    pushdown::{Precision, Pushed, RemoteColumns, TableInputs, push},
     render::rendered_bytes,
     statistics,
 };
@@ -73,7 +73,8 @@ impl RemoteTable {
 
     fn push(&self, filter: &Expr) -> Option<Pushed> {
         let is_allowed = self.remote.capabilities().filter && self.mode != PushdownMode::Off;
-        is_allowed.then(|| push(filter, &self.definition.columns, &self.columns)).flatten()
+        let inputs = TableInputs { schema: &self.definition.columns, columns: &self.columns };
+        is_allowed.then(|| push(filter, &inputs).ok()).flatten()
     }
 
     fn output(&self, index: usize) -> DataFusionResult<Output> {
@@ -90,7 +91,13 @@ impl RemoteTable {
             return Err(error.into());
         }
         let column = self.columns.columns.get(index).ok_or_else(|| self.bug("no such column"))?;
-        Ok(Output { value: column.read(), name: column.name.clone() })
+        let value = column.value(column_field.data_type()).read();
+        Ok(Output { value, name: column.name.clone() })
+    }
+
+    fn name(&self) -> TableName {
+        let (schema, name) = (self.definition.schema.clone(), self.definition.name.clone());
+        TableName { schema, name }
     }
 
     fn bug(&self, story: &str) -> SourceError {
@@ -181,17 +188,12 @@ impl TableProvider for RemoteTable {
             && self.mode != PushdownMode::Off;
         let query = Query {
             columns: positions.iter().map(|p| self.output(*p)).collect::<DataFusionResult<_>>()?,
-            from: From::Table(TableName {
-                schema: self.definition.schema.clone(),
-                name: self.definition.name.clone(),
-            }),
             filter: match predicates.len() {
                 0 | 1 => predicates.pop(),
                 _ => Some(Scalar::And(predicates)),
             },
-            order_by: Vec::new(),
             limit: limit.filter(|_| takes_limit).map(|limit| limit as u64),
-            offset: None,
+            ..Query::all_of(From::Table(self.name()))
         };
         let columns = &self.definition.columns;
         let estimates =
