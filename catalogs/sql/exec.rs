@@ -35,6 +35,7 @@ pub struct RemoteExec {
     schema: SchemaRef,
     estimates: Arc<Statistics>,
     takes_limit: bool,
+    notes: Vec<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -70,6 +71,7 @@ impl RemoteExec {
             schema,
             estimates: Arc::new(estimates),
             takes_limit: false,
+            notes: Vec::new(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -78,6 +80,11 @@ impl RemoteExec {
     /// Allows that a LIMIT above is sent along. No filter above may be left when it is.
     pub(super) fn with_limit_pushdown(self, takes_limit: bool) -> Self {
         Self { takes_limit, ..self }
+    }
+
+    /// Says in EXPLAIN why nodes above run here.
+    pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// The statement, without the label of a query.
@@ -102,7 +109,8 @@ impl DisplayAs for RemoteExec {
         let (catalog, rows, sql) = (self.remote.catalog(), self.estimated_rows(), &self.sql);
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "RemoteExec: catalog={catalog}, estimated_rows={rows}, sql={sql}")
+                write!(f, "RemoteExec: catalog={catalog}, estimated_rows={rows}, sql={sql}")?;
+                self.notes.iter().try_for_each(|note| write!(f, "; not pushed: {note}"))
             }
             DisplayFormatType::TreeRender => {
                 write!(f, "catalog={catalog}\nestimated_rows={rows}\nsql={sql}")
@@ -202,7 +210,7 @@ impl ExecutionPlan for RemoteExec {
         let estimates = self.estimates.as_ref().clone().with_fetch(rows, 0, 1).ok()?;
         let (remote, relation) = (self.remote.clone(), self.relation.clone());
         let exec = Self::new(remote, relation, query, self.schema.clone(), estimates).ok()?;
-        Some(Arc::new(exec.with_limit_pushdown(true)))
+        Some(Arc::new(exec.with_limit_pushdown(true).with_notes(self.notes.clone())))
     }
 
     fn fetch(&self) -> Option<usize> {

@@ -52,7 +52,12 @@ impl Query {
 pub enum From {
     Table(TableName),
     Level(Box<Query>),
-    Join { kind: JoinKind, left: Box<From>, right: Box<From>, on: Scalar },
+    Join {
+        kind: JoinKind,
+        left: Box<From>,
+        right: Box<From>,
+        on: Scalar,
+    },
     /// All rows of each, with the names of the first.
     UnionAll(Vec<Query>),
 }

@@ -5,6 +5,7 @@
 //! or the pushdown rules do not know is not pushed, so that an answer never depends on pushdown.
 
 mod exec;
+mod fragment;
 mod ir;
 mod pushdown;
 mod render;
@@ -20,15 +21,16 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::{Capabilities, CatalogName, Result, TableDefinition};
 
 pub use exec::RemoteExec;
+pub use fragment::FragmentTable;
 pub use ir::{
     Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
     Query, Scalar, TableName,
 };
 pub use pushdown::{
-    Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns, RemoteValue,
-    TableInputs, push, push_value,
+    Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
+    RemoteValue, TableInputs, push, push_value,
 };
-pub use render::{Dialect, DialectLimits, Sql, render};
+pub use render::{Dialect, DialectLimits, Sql, render, rendered_bytes};
 pub use table::{PushdownMode, RemoteTable};
 
 /// A source that answers SQL. [`RemoteTable`] makes a table provider of it.

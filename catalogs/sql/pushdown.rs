@@ -11,9 +11,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::{
     common::{Column, ScalarValue},
-    logical_expr::{
-        Between, BinaryExpr, Case, Cast, Expr, Like, Operator, expr::InList,
-    },
+    logical_expr::{Between, BinaryExpr, Case, Cast, Expr, Like, Operator, expr::InList},
 };
 
 use super::ir::{Arithmetic, CastType, Comparison, Literal, Pattern, Scalar};
@@ -65,7 +63,7 @@ pub struct RemoteValue {
     /// What it is here.
     pub data_type: DataType,
     /// The decimal logarithm of a bound of its absolute value, where that is less than its type's.
-    magnitude: Option<f64>,
+    pub magnitude: Option<f64>,
 }
 
 impl RemoteValue {
@@ -156,7 +154,7 @@ impl RemoteValue {
         }
     }
 
-    fn magnitude(&self) -> Option<f64> {
+    fn bound(&self) -> Option<f64> {
         self.magnitude.or_else(|| capacity(&self.data_type))
     }
 }
@@ -218,10 +216,12 @@ impl Pushed {
 pub struct Refusal(Cow<'static, str>);
 
 impl Refusal {
-    const FLOAT: Self =
-        Self(Cow::Borrowed("floats have two zeros and many NaNs, which sources tell apart otherwise"));
+    const FLOAT: Self = Self(Cow::Borrowed(
+        "floats have two zeros and many NaNs, which sources tell apart otherwise",
+    ));
     const NEVER: Self = Self(Cow::Borrowed("values of this type compare otherwise at the source"));
-    const LABEL: Self = Self(Cow::Borrowed("an enumeration is ordered by its declaration, not as text"));
+    const LABEL: Self =
+        Self(Cow::Borrowed("an enumeration is ordered by its declaration, not as text"));
     const TYPES: Self = Self(Cow::Borrowed("the operands have different types at the source"));
     const DEPTH: Self = Self(Cow::Borrowed("the expression is nested too deeply"));
     const RANGE: Self = Self(Cow::Borrowed("the arithmetic could overflow"));
@@ -281,7 +281,11 @@ impl Rules<'_> {
             Expr::Column(_) => self.boolean(expr, depth),
             Expr::Not(operand) => {
                 let operand = self.predicate(operand, depth)?;
-                if operand.is_exact() { Ok(Pushed::exact(not(operand.predicate))) } else { Err(superset()) }
+                if operand.is_exact() {
+                    Ok(Pushed::exact(not(operand.predicate)))
+                } else {
+                    Err(superset())
+                }
             }
             Expr::IsNull(operand) => self.is_null(operand, depth),
             Expr::IsNotNull(operand) => {
@@ -354,8 +358,7 @@ impl Rules<'_> {
             let condition = match expr {
                 None => self.predicate(when, depth)?,
                 Some(operand) => {
-                    let comparison =
-                        BinaryExpr::new(operand.clone(), Operator::Eq, when.clone());
+                    let comparison = BinaryExpr::new(operand.clone(), Operator::Eq, when.clone());
                     self.comparison(&comparison, depth)?
                 }
             };
@@ -383,10 +386,12 @@ impl Rules<'_> {
         if !values.iter().all(is_alike) || first.data_type.is_floating() {
             return Err(Refusal::new("CASE with values of this type may differ at the source"));
         }
-        let magnitude = values.iter().map(RemoteValue::magnitude).try_fold(
-            f64::NEG_INFINITY,
-            |largest, magnitude| magnitude.map(|magnitude| largest.max(magnitude)),
-        );
+        let magnitude = values
+            .iter()
+            .map(RemoteValue::bound)
+            .try_fold(f64::NEG_INFINITY, |largest, magnitude| {
+                magnitude.map(|magnitude| largest.max(magnitude))
+            });
         let bare = Scalar::Case { branches, otherwise };
         Ok(RemoteValue { magnitude, ..RemoteValue::native(bare, first.data_type.clone()) })
     }
@@ -493,7 +498,9 @@ impl Rules<'_> {
     fn like(&self, like: &Like, depth: usize) -> Result<Pushed, Refusal> {
         let Like { negated, expr, pattern, escape_char, case_insensitive } = like;
         let other_pattern = || {
-            Refusal::new("only patterns of a prefix or a part, without escapes, mean the same at every source")
+            Refusal::new(
+                "only patterns of a prefix or a part, without escapes, mean the same at every source",
+            )
         };
         if *case_insensitive || escape_char.is_some() {
             return Err(other_pattern());
@@ -523,7 +530,9 @@ fn unknown(expr: &Expr) -> Refusal {
         Expr::BinaryExpr(BinaryExpr { op, .. }) => {
             format!("operator {op} may differ at the source")
         }
-        Expr::Cast(cast) => format!("a cast to {} may differ at the source", cast.field.data_type()),
+        Expr::Cast(cast) => {
+            format!("a cast to {} may differ at the source", cast.field.data_type())
+        }
         other => format!("{} is not known to mean the same at the source", other.variant_name()),
     })
 }
@@ -574,9 +583,8 @@ fn arithmetic_type(operator: Arithmetic, left: &DataType, right: &DataType) -> O
                 }
             };
             // Beyond this the engine cuts digits after the point.
-            (s1 >= 0 && s2 >= 0 && scale <= 38).then(|| {
-                DataType::Decimal128(precision.min(38) as u8, scale as i8)
-            })
+            (s1 >= 0 && s2 >= 0 && scale <= 38)
+                .then(|| DataType::Decimal128(precision.min(38) as u8, scale as i8))
         }
         _ => None,
     }
@@ -592,7 +600,7 @@ fn arithmetic(
     }
     let data_type = arithmetic_type(operator, &left.data_type, &right.data_type)
         .ok_or_else(|| Refusal::new("arithmetic on these types may differ at the source"))?;
-    let (a, b) = left.magnitude().zip(right.magnitude()).ok_or(Refusal::RANGE)?;
+    let (a, b) = left.bound().zip(right.bound()).ok_or(Refusal::RANGE)?;
     let magnitude = 1e-9
         + match operator {
             Arithmetic::Multiply => a + b,
@@ -601,11 +609,8 @@ fn arithmetic(
     if capacity(&data_type).is_none_or(|capacity| magnitude >= capacity) {
         return Err(Refusal::RANGE);
     }
-    let bare = Scalar::Arithmetic {
-        operator,
-        left: Box::new(left.bare),
-        right: Box::new(right.bare),
-    };
+    let bare =
+        Scalar::Arithmetic { operator, left: Box::new(left.bare), right: Box::new(right.bare) };
     Ok(RemoteValue { magnitude: Some(magnitude), ..RemoteValue::native(bare, data_type) })
 }
 
@@ -615,7 +620,7 @@ fn lossless_cast(operand: RemoteValue, to: &DataType) -> Result<RemoteValue, Ref
         return Err(refused());
     }
     let fits = |operand: &RemoteValue| {
-        operand.magnitude().zip(capacity(to)).is_some_and(|(value, room)| value <= room)
+        operand.bound().zip(capacity(to)).is_some_and(|(value, room)| value <= room)
     };
     let cast = match (&operand.data_type, to) {
         (from, to) if from == to => return Ok(operand),
@@ -633,14 +638,14 @@ fn lossless_cast(operand: RemoteValue, to: &DataType) -> Result<RemoteValue, Ref
         {
             // The same number, in a wider type.
             return Ok(RemoteValue {
-                magnitude: operand.magnitude(),
+                magnitude: operand.bound(),
                 data_type: to.clone(),
                 ..operand
             });
         }
         _ => return Err(refused()),
     };
-    let magnitude = operand.magnitude();
+    let magnitude = operand.bound();
     let bare = Scalar::Cast { operand: Box::new(operand.bare), to: cast };
     Ok(RemoteValue { magnitude, ..RemoteValue::native(bare, to.clone()) })
 }
@@ -744,10 +749,7 @@ fn other_constant() -> Refusal {
 }
 
 /// The constant to compare with, and whether equal there means equal here.
-fn equality(
-    value: &RemoteValue,
-    constant: &ScalarValue,
-) -> Result<(Literal, Precision), Refusal> {
+fn equality(value: &RemoteValue, constant: &ScalarValue) -> Result<(Literal, Precision), Refusal> {
     let by_collation = |is_exact| if is_exact { Precision::Exact } else { Precision::Inexact };
     match value.compare {
         Compare::Never => Err(Refusal::NEVER),

@@ -105,7 +105,7 @@ pub fn render(dialect: &dyn Dialect, query: &Query) -> Option<Sql> {
 }
 
 /// How many bytes the dialect needs for this predicate, if it can say it.
-pub(super) fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
+pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
     let mut out = String::new();
     Renderer { dialect, levels: Cell::new(0) }.scalar(&mut out, scalar)?;
     Some(out.len())

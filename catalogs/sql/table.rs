@@ -71,10 +71,27 @@ impl RemoteTable {
         &self.definition
     }
 
+    pub fn remote(&self) -> &Arc<dyn RemoteSql> {
+        &self.remote
+    }
+
+    pub fn mode(&self) -> PushdownMode {
+        self.mode
+    }
+
+    /// `catalog.schema.table`
+    pub fn relation(&self) -> &Arc<str> {
+        &self.relation
+    }
+
+    /// What the table's columns are at the source.
+    pub fn inputs(&self) -> TableInputs<'_> {
+        TableInputs { schema: &self.definition.columns, columns: &self.columns }
+    }
+
     fn push(&self, filter: &Expr) -> Option<Pushed> {
         let is_allowed = self.remote.capabilities().filter && self.mode != PushdownMode::Off;
-        let inputs = TableInputs { schema: &self.definition.columns, columns: &self.columns };
-        is_allowed.then(|| push(filter, &inputs).ok()).flatten()
+        is_allowed.then(|| push(filter, &self.inputs()).ok()).flatten()
     }
 
     fn output(&self, index: usize) -> DataFusionResult<Output> {
@@ -95,7 +112,8 @@ impl RemoteTable {
         Ok(Output { value, name: column.name.clone() })
     }
 
-    fn name(&self) -> TableName {
+    /// The table's name at the source.
+    pub fn name(&self) -> TableName {
         let (schema, name) = (self.definition.schema.clone(), self.definition.name.clone());
         TableName { schema, name }
     }

@@ -210,7 +210,12 @@ async fn physical_plan(
     plan: AuthorizedPlan,
     state: SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    Ok(state.create_physical_plan(plan.plan()).await?)
+    let pushdown =
+        state.config().get_extension::<PushdownMode>().map_or_else(Default::default, |mode| *mode);
+    let plan = state.optimize(plan.plan())?;
+    let plan = crate::federation::fold(plan, pushdown)?;
+    let plan = crate::federation::prune(plan, &state)?;
+    Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
 }
 
 /// One query's output on its way from the query threads to its reader. A channel that closes

@@ -47,6 +47,20 @@ pub fn distinct(plan: &LogicalPlan, column: &Column) -> Option<f64> {
     of(plan)?.columns.get(index)?.distinct
 }
 
+/// The same as the statistics of a table that would give the plan's rows.
+pub fn statistics(plan: &LogicalPlan) -> Statistics {
+    let mut statistics = Statistics::new_unknown(plan.schema().as_arrow());
+    let Some(estimate) = of(plan) else { return statistics };
+    fn inexact(count: f64) -> Precision<usize> {
+        Precision::Inexact(count.ceil().min(1e15) as usize)
+    }
+    statistics.num_rows = inexact(estimate.rows);
+    for (column, estimate) in statistics.column_statistics.iter_mut().zip(&estimate.columns) {
+        column.distinct_count = estimate.distinct.map_or(Precision::Absent, inexact);
+    }
+    statistics
+}
+
 /// What is expected of the output of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Estimate {

@@ -1,16 +1,25 @@
 //! What runs at the sources and what runs here.
 //!
-//! Today each scan takes its projection, the filters that its source's rules allow, and a limit
-//! (`weir_catalogs::sql`); folding larger fragments comes here. So do the corrections of the
-//! engine's own faults, because a plan must be right before it may be moved.
+//! Each scan takes its projection and the filters that its source's rules allow
+//! (`weir_catalogs::sql`); [`fold`] moves whatever else a source answers alike. The engine's rules
+//! that change answers are left out here, because a plan must be right before it may be moved.
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
+mod average;
 pub mod estimate;
+mod fold;
+
+pub use fold::fold;
 
 use std::sync::Arc;
 
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::{
+    common::Result,
+    execution::SessionState,
+    logical_expr::LogicalPlan,
+    optimizer::{Optimizer, OptimizerRule, optimize_projections::OptimizeProjections},
+};
 
 /// The engine's optimizer rules without those that change answers.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -18,4 +27,13 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     /// predicate is true for NULLs of one side.
     const WRONG: &[&str] = &["eliminate_outer_join"];
     Optimizer::new().rules.into_iter().filter(|rule| !WRONG.contains(&rule.name())).collect()
+}
+
+/// Drops the columns of remote statements that nothing above them needs.
+pub fn prune(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(
+        plan,
+        state,
+        |_, _| {},
+    )
 }
