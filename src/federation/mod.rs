@@ -6,6 +6,8 @@
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
+pub mod estimate;
+
 use std::sync::Arc;
 
 use datafusion::optimizer::{Optimizer, OptimizerRule};
