@@ -49,11 +49,11 @@ pub fn distinct(plan: &LogicalPlan, column: &Column) -> Option<f64> {
 
 /// The same as the statistics of a table that would give the plan's rows.
 pub fn statistics(plan: &LogicalPlan) -> Statistics {
-    let mut statistics = Statistics::new_unknown(plan.schema().as_arrow());
-    let Some(estimate) = of(plan) else { return statistics };
     fn inexact(count: f64) -> Precision<usize> {
         Precision::Inexact(count.ceil().min(1e15) as usize)
     }
+    let mut statistics = Statistics::new_unknown(plan.schema().as_arrow());
+    let Some(estimate) = of(plan) else { return statistics };
     statistics.num_rows = inexact(estimate.rows);
     for (column, estimate) in statistics.column_statistics.iter_mut().zip(&estimate.columns) {
         column.distinct_count = estimate.distinct.map_or(Precision::Absent, inexact);
@@ -64,13 +64,14 @@ pub fn statistics(plan: &LogicalPlan) -> Statistics {
 /// What is expected of the output of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Estimate {
-    pub rows: f64,
+    pub(super) rows: f64,
     /// One for each field of the plan's schema.
     columns: Vec<ColumnEstimate>,
 }
 
+/// What is expected of one column or expression.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct ColumnEstimate {
+pub(super) struct ColumnEstimate {
     /// Different values among the rows.
     distinct: Option<f64>,
     /// Different values that the column takes in its table, less those that filters on the column
@@ -298,11 +299,11 @@ fn of_join(join: &Join) -> Option<Estimate> {
             right.clone().cut(rows)
         }
         JoinType::LeftAnti => {
-            let rows = (left.rows - kept(&left, false)).max(left.rows * UNMATCHED);
+            let rows = left.rows * anti(&keys(false));
             left.clone().cut(rows)
         }
         JoinType::RightAnti => {
-            let rows = (right.rows - kept(&right, true)).max(right.rows * UNMATCHED);
+            let rows = right.rows * anti(&keys(true));
             right.clone().cut(rows)
         }
         JoinType::LeftMark => left,
@@ -311,7 +312,11 @@ fn of_join(join: &Join) -> Option<Estimate> {
 }
 
 /// The part of all pairs of rows whose keys are equal.
-fn matching_pairs(keys: &[(ColumnEstimate, ColumnEstimate)], left: f64, right: f64) -> f64 {
+pub(super) fn matching_pairs(
+    keys: &[(ColumnEstimate, ColumnEstimate)],
+    left: f64,
+    right: f64,
+) -> f64 {
     let key_values: f64 = keys
         .iter()
         .map(|(l, r)| match (l.domain, r.domain) {
@@ -347,12 +352,17 @@ fn combinations<'a>(columns: impl Iterator<Item = &'a ColumnEstimate>) -> f64 {
 }
 
 /// The part of the rows of the first side that find a partner.
-fn semi(keys: &[(ColumnEstimate, ColumnEstimate)]) -> f64 {
+pub(super) fn semi(keys: &[(ColumnEstimate, ColumnEstimate)]) -> f64 {
     let parts = keys.iter().map(|(kept, other)| match (kept.domain, other.distinct) {
         (Some(domain), Some(distinct)) => (distinct / domain.max(1.0)).min(1.0),
         _ => ANYTHING,
     });
     parts.product()
+}
+
+/// The part of the rows of the first side that find none.
+pub(super) fn anti(keys: &[(ColumnEstimate, ColumnEstimate)]) -> f64 {
+    (1.0 - semi(keys)).max(UNMATCHED)
 }
 
 impl ColumnEstimate {
@@ -398,6 +408,17 @@ impl Estimate {
         Self { rows, columns: Vec::new() }
     }
 
+    /// For a plan of which nothing but its columns is known.
+    pub(super) fn unknown(rows: f64, plan: &LogicalPlan) -> Self {
+        Self { rows, columns: vec![ColumnEstimate::default(); plan.schema().fields().len()] }
+    }
+
+    /// All pairs of rows of several plans.
+    pub(super) fn all_pairs<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let columns = parts.flat_map(|part| part.columns.iter().cloned()).collect();
+        Self { rows: MOST_ROWS, columns }
+    }
+
     /// The same columns in fewer rows.
     pub(super) fn cut(mut self, rows: f64) -> Self {
         let rows = rows.clamp(0.0, MOST_ROWS);
@@ -440,7 +461,7 @@ impl Estimate {
     }
 
     /// The part of the rows that passes all of `parts`. Ranges of one column are taken together.
-    fn selectivity(&self, parts: &[&Expr], schema: &DFSchema) -> f64 {
+    pub(super) fn selectivity(&self, parts: &[&Expr], schema: &DFSchema) -> f64 {
         let ranges = self.asked(parts, schema);
         let of_ranges: f64 = ranges
             .iter()
@@ -599,7 +620,7 @@ impl Estimate {
         self.of_expression(operand, schema).null_fraction.unwrap_or(NULLS)
     }
 
-    fn of_expression(&self, expression: &Expr, schema: &DFSchema) -> ColumnEstimate {
+    pub(super) fn of_expression(&self, expression: &Expr, schema: &DFSchema) -> ColumnEstimate {
         if let Some(index) = self.index(expression, schema) {
             return self.columns.get(index).cloned().unwrap_or_default();
         }
@@ -724,79 +745,13 @@ fn step(data_type: &DataType) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
     use datafusion::{
-        arrow::datatypes::{DataType, Field, Schema, SchemaRef},
-        catalog::{MemTable, Session, TableProvider},
-        common::{ColumnStatistics, Result},
-        datasource::provider_as_source,
-        logical_expr::{Expr, LogicalPlanBuilder, TableType, col, lit},
-        physical_plan::ExecutionPlan,
+        arrow::datatypes::DataType,
+        logical_expr::{Expr, LogicalPlanBuilder, col, lit},
     };
 
     use super::*;
-
-    /// A table that knows its statistics and holds nothing.
-    #[derive(Debug)]
-    struct Known {
-        schema: SchemaRef,
-        statistics: Option<Statistics>,
-    }
-
-    #[async_trait]
-    impl TableProvider for Known {
-        fn schema(&self) -> SchemaRef {
-            Arc::clone(&self.schema)
-        }
-
-        fn table_type(&self) -> TableType {
-            TableType::Base
-        }
-
-        async fn scan(
-            &self,
-            state: &dyn Session,
-            projection: Option<&Vec<usize>>,
-            filters: &[Expr],
-            limit: Option<usize>,
-        ) -> Result<Arc<dyn ExecutionPlan>> {
-            let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![]])?;
-            table.scan(state, projection, filters, limit).await
-        }
-
-        fn statistics(&self) -> Option<Statistics> {
-            self.statistics.clone()
-        }
-    }
-
-    /// Columns are `(name, type, distinct values, least, greatest)`.
-    type ColumnFacts = (&'static str, DataType, Option<usize>, Option<(ScalarValue, ScalarValue)>);
-
-    fn table(name: &str, rows: Option<usize>, columns: Vec<ColumnFacts>) -> LogicalPlanBuilder {
-        let mut fields = Vec::new();
-        let mut column_statistics = Vec::new();
-        for (name, data_type, distinct, range) in columns {
-            fields.push(Field::new(name, data_type, true));
-            let mut column = ColumnStatistics::new_unknown();
-            if let Some(distinct) = distinct {
-                column.distinct_count = Precision::Inexact(distinct);
-            }
-            if let Some((low, high)) = range {
-                column.min_value = Precision::Inexact(low);
-                column.max_value = Precision::Inexact(high);
-            }
-            column_statistics.push(column);
-        }
-        let statistics = rows.map(|rows| Statistics {
-            num_rows: Precision::Inexact(rows),
-            total_byte_size: Precision::Absent,
-            column_statistics,
-        });
-        let known = Known { schema: Arc::new(Schema::new(fields)), statistics };
-        LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(known)), None).unwrap()
-    }
+    use crate::federation::testing::table;
 
     fn integers(low: i64, high: i64) -> Option<(ScalarValue, ScalarValue)> {
         Some((ScalarValue::from(low), ScalarValue::from(high)))

@@ -9,6 +9,9 @@
 mod average;
 pub mod estimate;
 mod fold;
+mod join_order;
+#[cfg(test)]
+mod testing;
 
 pub use fold::fold;
 
@@ -21,12 +24,18 @@ use datafusion::{
     optimizer::{Optimizer, OptimizerRule, optimize_projections::OptimizeProjections},
 };
 
-/// The engine's optimizer rules without those that change answers.
+/// The engine's optimizer rules without those that change answers, and our own.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     /// `a RIGHT JOIN b ON … WHERE COALESCE(b.f, a.f)` loses rows: the join is narrowed although the
     /// predicate is true for NULLs of one side.
     const WRONG: &[&str] = &["eliminate_outer_join"];
-    Optimizer::new().rules.into_iter().filter(|rule| !WRONG.contains(&rule.name())).collect()
+    /// From here on every filter stands where it belongs, and no column has been cut off yet.
+    const BEFORE_JOIN_ORDER: &str = "push_down_filter";
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| !WRONG.contains(&rule.name()));
+    let place = rules.iter().position(|rule| rule.name() == BEFORE_JOIN_ORDER);
+    rules.insert(place.map_or(rules.len(), |place| place + 1), Arc::new(join_order::JoinOrder));
+    rules
 }
 
 /// Drops the columns of remote statements that nothing above them needs.
