@@ -8,9 +8,9 @@ mod execute;
 mod explain;
 mod gate;
 mod interrupt;
+mod meaning;
 mod plan;
 mod statement;
-mod types;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
