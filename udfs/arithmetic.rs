@@ -53,11 +53,7 @@ impl Arithmetic {
 pub fn is_checked_type(data_type: &DataType) -> bool {
     matches!(
         data_type,
-        DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Float32
-            | DataType::Float64
+        DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64
     )
 }
 
@@ -196,10 +192,9 @@ macro_rules! float {
                     Arithmetic::Add | Arithmetic::Subtract => {
                         (left.is_infinite() || right.is_infinite(), false)
                     }
-                    Arithmetic::Multiply => (
-                        left.is_infinite() || right.is_infinite(),
-                        left != 0.0 && right != 0.0,
-                    ),
+                    Arithmetic::Multiply => {
+                        (left.is_infinite() || right.is_infinite(), left != 0.0 && right != 0.0)
+                    }
                     Arithmetic::Divide | Arithmetic::Remainder => {
                         if right == 0.0 && !left.is_nan() {
                             return Err(Fault::DivisionByZero);

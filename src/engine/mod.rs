@@ -8,7 +8,6 @@ mod execute;
 mod explain;
 mod gate;
 mod interrupt;
-mod meaning;
 mod plan;
 mod statement;
 
