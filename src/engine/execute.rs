@@ -79,6 +79,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_analyzer_rules(crate::meaning::analyzer_rules())
         .with_optimizer_rules(crate::federation::optimizer_rules())
         .with_physical_optimizer_rule(Arc::new(super::interrupt::YieldInJoins))
         .build();

@@ -1,8 +1,9 @@
 //! What runs at the sources and what runs here.
 //!
 //! Each scan takes its projection and the filters that its source's rules allow
-//! (`weir_catalogs::sql`); [`fold`] moves whatever else a source answers alike. The engine's rules
-//! that change answers are left out here, because a plan must be right before it may be moved.
+//! (`weir_catalogs::sql`); [`fold`] moves whatever else a source answers alike. The corrections of
+//! the engine's own faults (`meaning`) come first, because a plan must be right before it may be
+//! moved.
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
@@ -24,15 +25,11 @@ use datafusion::{
     optimizer::{Optimizer, OptimizerRule, optimize_projections::OptimizeProjections},
 };
 
-/// The engine's optimizer rules without those that change answers, and our own.
+/// The optimizer's rules, in the order in which they run.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    /// `a RIGHT JOIN b ON … WHERE COALESCE(b.f, a.f)` loses rows: the join is narrowed although the
-    /// predicate is true for NULLs of one side.
-    const WRONG: &[&str] = &["eliminate_outer_join"];
     /// From here on every filter stands where it belongs, and no column has been cut off yet.
     const BEFORE_JOIN_ORDER: &str = "push_down_filter";
-    let mut rules = Optimizer::new().rules;
-    rules.retain(|rule| !WRONG.contains(&rule.name()));
+    let mut rules = crate::meaning::optimizer_rules();
     let place = rules.iter().position(|rule| rule.name() == BEFORE_JOIN_ORDER);
     rules.insert(place.map_or(rules.len(), |place| place + 1), Arc::new(join_order::JoinOrder));
     rules
