@@ -20,9 +20,15 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::{RemoteQuery, RemoteSql, Sql, ir::Query, render::render, statistics};
+use super::{
+    RemoteQuery, RemoteSplit, RemoteSql, Sql,
+    ir::Query,
+    render::render,
+    split::{SharedRead, SplitPlan},
+    statistics,
+};
 use crate::{QueryLabel, SourceError, SourceErrorKind};
 
 /// Runs a [`Query`] at its source. `EXPLAIN` shows the statement, `EXPLAIN ANALYZE` what came back.
@@ -35,8 +41,17 @@ pub struct RemoteExec {
     schema: SchemaRef,
     estimates: Arc<Statistics>,
     takes_limit: bool,
+    split: Option<Split>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+/// How a large table is read.
+#[derive(Debug, Clone)]
+struct Split {
+    pages: u64,
+    streams: usize,
+    plan: Arc<SplitPlan>,
 }
 
 impl RemoteExec {
@@ -56,12 +71,7 @@ impl RemoteExec {
                 .with_hint(hint)
                 .into());
         };
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
+        let properties = properties(&schema, 1);
         Ok(Self {
             remote,
             relation,
@@ -70,7 +80,8 @@ impl RemoteExec {
             schema,
             estimates: Arc::new(estimates),
             takes_limit: false,
-            properties: Arc::new(properties),
+            split: None,
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -78,6 +89,20 @@ impl RemoteExec {
     /// Allows that a LIMIT above is sent along. No filter above may be left when it is.
     pub(super) fn with_limit_pushdown(self, takes_limit: bool) -> Self {
         Self { takes_limit, ..self }
+    }
+
+    /// Reads the table by several connections, if it has pages enough and the source can. At most
+    /// `partitions` of them: more would wait for somebody to take their rows.
+    pub(super) fn with_split_read(mut self, pages: u64, partitions: usize) -> Self {
+        let streams = match self.remote.split_read() {
+            Some(reader) if self.query.is_plain() => reader.streams(pages).min(partitions),
+            Some(_) | None => 1,
+        };
+        if streams > 1 {
+            self.split = Some(Split { pages, streams, plan: Arc::default() });
+            self.properties = properties(&self.schema, streams);
+        }
+        self
     }
 
     /// The statement, without the label of a query.
@@ -89,6 +114,34 @@ impl RemoteExec {
         &self.query
     }
 
+    /// The rows of the one statement.
+    fn whole(
+        &self,
+        label: Option<Arc<QueryLabel>>,
+    ) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send + 'static {
+        let sql = match label {
+            Some(label) => self.sql.labelled(&label),
+            None => self.sql.clone(),
+        };
+        let (schema, relation) = (self.schema.clone(), self.relation.clone());
+        let (remote, query) = (self.remote.clone(), RemoteQuery { sql, schema, relation });
+        futures::stream::once(async move { remote.query(query).await })
+            .map_err(DataFusionError::from)
+            .try_flatten()
+    }
+
+    fn parts(&self, split: &Split, label: Option<Arc<QueryLabel>>) -> SharedRead {
+        let split = RemoteSplit {
+            query: self.query.clone(),
+            label,
+            schema: self.schema.clone(),
+            relation: self.relation.clone(),
+            pages: split.pages,
+            streams: split.streams,
+        };
+        SharedRead::new(self.remote.clone(), split)
+    }
+
     fn estimated_rows(&self) -> String {
         match self.estimates.num_rows {
             Precision::Exact(rows) | Precision::Inexact(rows) => rows.to_string(),
@@ -97,17 +150,34 @@ impl RemoteExec {
     }
 }
 
+/// What one partition takes of a shared read.
+fn rows_of(read: Arc<SharedRead>) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send {
+    futures::stream::try_unfold(read, |read| async move {
+        Ok(read.next().await?.map(|batch| (batch, read)))
+    })
+}
+
+fn properties(schema: &SchemaRef, partitions: usize) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(schema.clone()),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
+}
+
 impl DisplayAs for RemoteExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (catalog, rows, sql) = (self.remote.catalog(), self.estimated_rows(), &self.sql);
-        match format {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "RemoteExec: catalog={catalog}, estimated_rows={rows}, sql={sql}")
-            }
-            DisplayFormatType::TreeRender => {
-                write!(f, "catalog={catalog}\nestimated_rows={rows}\nsql={sql}")
-            }
+        let (between, start) = match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => (", ", "RemoteExec: "),
+            DisplayFormatType::TreeRender => ("\n", ""),
+        };
+        write!(f, "{start}catalog={catalog}{between}estimated_rows={rows}")?;
+        if let Some(Split { streams, .. }) = self.split {
+            write!(f, "{between}streams={streams}")?;
         }
+        write!(f, "{between}sql={sql}")
     }
 }
 
@@ -157,21 +227,22 @@ impl ExecutionPlan for RemoteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> DataFusionResult<SendableRecordBatchStream> {
-        if partition != 0 {
+        let partitions = self.properties.partitioning.partition_count();
+        if partition >= partitions {
             return internal_err!("a remote statement has no partition {partition}");
         }
-        let sql = match context.session_config().get_extension::<QueryLabel>() {
-            Some(label) => self.sql.labelled(&label),
-            None => self.sql.clone(),
-        };
-        let remote = self.remote.clone();
-        let query =
-            RemoteQuery { sql, schema: self.schema.clone(), relation: self.relation.clone() };
+        let label = context.session_config().get_extension::<QueryLabel>();
         let mut tally = Tally::new(&self.metrics, partition);
-        let batches = futures::stream::once(async move { remote.query(query).await })
-            .map_err(DataFusionError::from)
-            .try_flatten()
-            .map(move |batch| batch.inspect(|batch| tally.add(batch)));
+        let batches = match &self.split {
+            None => self.whole(label).boxed(),
+            Some(split) => {
+                match split.plan.join(partition, partitions, || self.parts(split, label)) {
+                    Some(read) => rows_of(read).boxed(),
+                    None => futures::stream::empty().boxed(),
+                }
+            }
+        };
+        let batches = batches.map(move |batch| batch.inspect(|batch| tally.add(batch)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches)))
     }
 
@@ -184,9 +255,9 @@ impl ExecutionPlan for RemoteExec {
         _inputs: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> DataFusionResult<Arc<Statistics>> {
-        match args.partition() {
-            None | Some(0) => Ok(self.estimates.clone()),
-            Some(_) => Ok(statistics::unknown(&self.schema)),
+        match (args.partition(), &self.split) {
+            (None, _) | (Some(0), None) => Ok(self.estimates.clone()),
+            (Some(_), _) => Ok(statistics::unknown(&self.schema)),
         }
     }
 

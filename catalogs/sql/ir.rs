@@ -17,6 +17,15 @@ pub struct Query {
     pub offset: Option<u64>,
 }
 
+impl Query {
+    /// Whether it gives rows of one table, each on its own: a predicate over them may join the
+    /// others, and the rows of two parts of the table are those of the whole.
+    pub fn is_plain(&self) -> bool {
+        let Self { columns: _, from, filter: _, order_by, limit, offset } = self;
+        matches!(from, From::Table(_)) && order_by.is_empty() && limit.is_none() && offset.is_none()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum From {
     Table(TableName),

@@ -8,6 +8,7 @@ mod exec;
 mod ir;
 mod pushdown;
 mod render;
+mod split;
 mod statistics;
 mod table;
 
@@ -22,7 +23,8 @@ use crate::{Capabilities, CatalogName, Result, TableDefinition};
 pub use exec::RemoteExec;
 pub use ir::{Comparison, From, Literal, OrderBy, Output, Pattern, Query, Scalar, TableName};
 pub use pushdown::{Collation, Compare, Precision, Pushed, RemoteColumn, RemoteColumns, push};
-pub use render::{Dialect, DialectLimits, Sql, render};
+pub use render::{Dialect, DialectLimits, Pages, Sql, render};
+pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};
 pub use table::{PushdownMode, RemoteTable};
 
 /// A source that answers SQL. [`RemoteTable`] makes a table provider of it.
@@ -40,6 +42,11 @@ pub trait RemoteSql: fmt::Debug + Send + Sync {
     /// Runs one statement. Dropping the stream cancels it at the source; a stream that was cut
     /// ends in an error, never in a short result.
     async fn query(&self, query: RemoteQuery) -> Result<SendableRecordBatchStream>;
+
+    /// How large tables are read by several connections, if the source can do that.
+    fn split_read(&self) -> Option<&dyn SplitRead> {
+        None
+    }
 }
 
 /// One statement, and what its answer must look like.
