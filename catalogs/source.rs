@@ -111,6 +111,8 @@ pub struct Key {
 pub struct TableStatistics {
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
+    /// Pages on disk, when the source can read the table by runs of them.
+    pub pages: Option<u64>,
     /// One for each column, or empty when nothing is known.
     pub columns: Vec<ColumnStatistics>,
 }

@@ -94,6 +94,7 @@ pub(super) fn define(table: &TableFiles, facts: &HashMap<Path, Inspected>) -> Ta
             definition.statistics = TableStatistics {
                 rows: Some(readable.files.iter().map(|file| file.facts.rows()).sum()),
                 bytes: Some(readable.files.iter().map(|file| file.meta.size).sum()),
+                pages: None,
                 columns: Vec::new(),
             };
             Handle::Readable(Arc::new(readable))

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{CatalogName, Result, SourceError, SourceErrorKind};
 
+/// A fourth of the places stays free for other queries when one query reads by several connections.
+const SPARE_FRACTION: usize = 4;
+
 /// How long the end of a statement may take that nobody waits for.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -89,13 +92,30 @@ impl Client {
                 SourceError::new(SourceErrorKind::Internal, message)
             }
         })?;
+        Ok(self.leased(connection))
+    }
+
+    /// A connection more for a query that has one; only if enough others stay free, and without
+    /// waiting for a place.
+    pub async fn lease_spare(&self) -> Option<Lease> {
+        let status = self.pool.status();
+        let free = status.max_size.saturating_sub(status.size.saturating_sub(status.available));
+        if status.waiting > 0 || free <= self.pool_size.div_ceil(SPARE_FRACTION) {
+            return None;
+        }
+        let limits = Timeouts { wait: Some(Duration::ZERO), ..self.pool.timeouts() };
+        let connection = self.pool.timeout_get(&limits).await.ok()?;
+        Some(self.leased(connection))
+    }
+
+    fn leased(&self, connection: Object<Manager>) -> Lease {
         let manager = self.pool.manager();
-        Ok(Lease {
+        Lease {
             connection: Some(connection),
             is_busy: false,
             tls: manager.tls.clone(),
             runtime: manager.runtime.clone(),
-        })
+        }
     }
 
     /// What a statement's error means, in our terms. The server's own text stays in `source`.

@@ -14,7 +14,10 @@ use super::{
     client::{Client, Lease},
     decode::Decoder,
 };
-use crate::{Result, SourceError, SourceErrorKind, sql::RemoteQuery};
+use crate::{
+    Result, SourceError, SourceErrorKind,
+    sql::{RemoteQuery, Sql},
+};
 
 /// Starts the statement, after its columns were checked against what the plan expects.
 pub(super) async fn read(
@@ -34,6 +37,10 @@ pub(super) async fn read(
     });
     let batches = batches.map_err(DataFusionError::from);
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}
+
+pub(super) fn copy_statement(select: &Sql) -> String {
+    format!("COPY ({select}) TO STDOUT (FORMAT BINARY)")
 }
 
 enum Failed {
@@ -68,7 +75,7 @@ impl Reader {
     async fn start(client: &Arc<Client>, query: &RemoteQuery) -> Result<Self, Failed> {
         let mut lease = client.lease().await?;
         let select = query.sql.as_str();
-        let copy = format!("COPY ({select}) TO STDOUT (FORMAT BINARY)");
+        let copy = copy_statement(&query.sql);
         let session = lease.client()?;
         let prepared = futures::try_join!(
             session.batch_execute("BEGIN TRANSACTION READ ONLY"),

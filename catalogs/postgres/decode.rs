@@ -101,6 +101,13 @@ impl Decoder {
             .with_hint("Try again: the connection broke."))
     }
 
+    /// The same columns come in one more stream: the rows so far stay.
+    pub fn start_next_stream(&mut self) -> Result<()> {
+        self.check_complete()?;
+        self.stage = Stage::Header;
+        Ok(())
+    }
+
     /// The rows so far, if there are any.
     pub fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
         if self.rows == 0 {

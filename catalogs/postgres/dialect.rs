@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, NaiveDateTime};
 
-use crate::sql::{CastType, Dialect, DialectLimits, Literal, Pattern};
+use crate::sql::{CastType, Dialect, DialectLimits, Literal, Pages, Pattern};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Postgres;
@@ -107,6 +107,23 @@ impl Dialect for Postgres {
         out.push_str(operand);
         out.push_str(" LIKE ");
         quoted(out, &format!("{before}{word}%"), "text")
+    }
+
+    fn pages(&self, out: &mut String, Pages { from, to }: Pages) -> Option<()> {
+        // Offsets in a page begin with 1: (n,0) is before every row of page n.
+        let bound = |page: u64| {
+            let page = u32::try_from(page).ok()?;
+            Some(format!("'({page},0)'::pg_catalog.tid"))
+        };
+        match (from, to) {
+            (None, None) => out.push_str("true"),
+            (Some(from), None) => write!(out, "ctid >= {}", bound(from)?).ok()?,
+            (None, Some(to)) => write!(out, "ctid < {}", bound(to)?).ok()?,
+            (Some(from), Some(to)) => {
+                write!(out, "ctid >= {} AND ctid < {}", bound(from)?, bound(to)?).ok()?;
+            }
+        }
+        Some(())
     }
 
     fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()> {

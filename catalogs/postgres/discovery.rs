@@ -22,14 +22,19 @@ use crate::{
     sql::{Collation, Compare, RemoteColumn, RemoteColumns},
 };
 
-/// Tables, views and the like that our user may read at least one column of.
+/// Tables, views and the like that our user may read at least one column of. Rows can be asked for by
+/// page (the last column) since PostgreSQL 14, where they are stored as a heap.
 const RELATIONS: &str = "\
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, d.description,
   c.reltuples::float8, c.relpages::int8 * pg_catalog.current_setting('block_size')::int8,
   (SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition
     LIMIT 1),
-  c.relhassubclass
+  c.relhassubclass,
+  CASE WHEN c.relkind = 'r' AND NOT c.relhassubclass AND am.amname = 'heap'
+    AND pg_catalog.current_setting('server_version_num')::int4 >= 140000
+    THEN c.relpages::int8 END
 FROM pg_catalog.pg_class c
+LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.objsubid = 0
   AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -224,6 +229,7 @@ fn assemble(rows: Rows, scope: &Scope) -> Result<Vec<TableDefinition>> {
         }
         let schema = Arc::new(Schema::new(fields));
         let mut size = sizes.of(oid);
+        size.pages = get::<Option<i64>>(row, 9)?.and_then(|pages| u64::try_from(pages).ok());
         size.columns =
             column_statistics(&statistics.remove(&oid).unwrap_or_default(), &positions, size.rows)?;
         tables.push(TableDefinition {
@@ -383,7 +389,8 @@ impl Sizes {
                 None => rows = own_rows.map_or(rows, |own| Some(rows.unwrap_or(0) + own)),
             }
         }
-        TableStatistics { rows, bytes: (bytes > 0).then_some(bytes), columns: Vec::new() }
+        let bytes = (bytes > 0).then_some(bytes);
+        TableStatistics { rows, bytes, ..TableStatistics::default() }
     }
 }
 

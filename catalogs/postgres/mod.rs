@@ -9,6 +9,7 @@ mod decode;
 mod dialect;
 mod discovery;
 mod options;
+mod parallel;
 mod tls;
 mod types;
 
@@ -25,7 +26,7 @@ use datafusion::{catalog::TableProvider, execution::SendableRecordBatchStream};
 use self::{client::Client, discovery::Scope, options::PostgresOptions};
 use crate::{
     Capabilities, CatalogName, Options, Result, Source, SourceKind, TableDefinition,
-    sql::{Dialect, RemoteQuery, RemoteSql, RemoteTable},
+    sql::{Dialect, RemoteQuery, RemoteSplit, RemoteSql, RemoteTable, SplitRead, SplitRows},
 };
 
 pub const KIND: SourceKind = SourceKind { name: "postgres", options: options::SPECS, open };
@@ -39,7 +40,12 @@ fn open(name: &CatalogName, options: Options) -> Result<Arc<dyn Source>> {
         statistics: options.statistics,
         numeric: options.numeric,
     };
-    Ok(Arc::new(Postgres(Arc::new(Server { catalog: name.clone(), client, scope }))))
+    Ok(Arc::new(Postgres(Arc::new(Server {
+        catalog: name.clone(),
+        client,
+        scope,
+        max_parallel_reads: options.max_parallel_reads,
+    }))))
 }
 
 #[derive(Debug)]
@@ -50,6 +56,7 @@ struct Server {
     catalog: CatalogName,
     client: Arc<Client>,
     scope: Scope,
+    max_parallel_reads: usize,
 }
 
 #[async_trait]
@@ -102,5 +109,20 @@ impl RemoteSql for Server {
 
     async fn query(&self, query: RemoteQuery) -> Result<SendableRecordBatchStream> {
         copy::read(&self.client, query).await
+    }
+
+    fn split_read(&self) -> Option<&dyn SplitRead> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl SplitRead for Server {
+    fn streams(&self, pages: u64) -> usize {
+        parallel::streams(pages, self.max_parallel_reads)
+    }
+
+    async fn read(&self, split: Arc<RemoteSplit>, rows: SplitRows) -> Result<()> {
+        parallel::read(&self.client, split, rows).await
     }
 }

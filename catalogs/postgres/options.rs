@@ -45,6 +45,13 @@ pub(super) const SPECS: &[OptionSpec] = &[
         meaning: "the most connections to this database at any time",
     },
     OptionSpec {
+        name: "max_parallel_reads",
+        kind: OptionKind::Integer { min: 1, max: 4 },
+        required: false,
+        default: Some("4"),
+        meaning: "the most connections that read one large table at once, if others are free",
+    },
+    OptionSpec {
         name: "connect_timeout",
         kind: OptionKind::Duration,
         required: false,
@@ -119,6 +126,7 @@ pub(super) struct PostgresOptions {
     pub schemas: Option<Vec<String>>,
     pub exclude: Vec<String>,
     pub pool_size: usize,
+    pub max_parallel_reads: usize,
     pub connect_timeout: Duration,
     pub query_timeout: Duration,
     pub statistics: bool,
@@ -153,15 +161,16 @@ impl PostgresOptions {
         };
         let seconds =
             |name, default| options.duration(name).unwrap_or_else(|| Duration::from_secs(default));
+        let count = |name, default: usize| {
+            let count = options.integer(name).and_then(|count| usize::try_from(count).ok());
+            count.unwrap_or(default).max(1)
+        };
         Ok(Self {
             config,
             schemas: options.list("schemas").map(<[String]>::to_vec),
             exclude: options.list("exclude").unwrap_or_default().to_vec(),
-            pool_size: options
-                .integer("pool_size")
-                .and_then(|size| usize::try_from(size).ok())
-                .unwrap_or(20)
-                .max(1),
+            pool_size: count("pool_size", 20),
+            max_parallel_reads: count("max_parallel_reads", 4),
             connect_timeout: seconds("connect_timeout", 30),
             query_timeout: seconds("query_timeout", 300),
             statistics: options.flag("statistics").unwrap_or(true),

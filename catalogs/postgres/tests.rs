@@ -1144,3 +1144,234 @@ async fn a_server_of_another_encoding_compares_no_text() {
         assert_eq!(lines(&run_sql(&context, sql).await.unwrap()), rows, "{sql}");
     }
 }
+
+/// Enough pages for two connections, in rows of about 100 bytes.
+const LARGE: &str = "\
+CREATE TABLE large (id int PRIMARY KEY, version int NOT NULL, pad text NOT NULL);
+INSERT INTO large SELECT i, 0, repeat('x', 900) FROM generate_series(1, 40000) i;
+ANALYZE large";
+
+/// The statements that read the table by pages, one for each that runs now.
+const PAGE_READS: &str = "SELECT count(*) FROM pg_stat_activity \
+    WHERE application_name LIKE 'weir %' AND query LIKE 'COPY%ctid%' AND state = 'active'";
+
+async fn partitions(
+    context: &SessionContext,
+    sql: &str,
+) -> Vec<datafusion::execution::SendableRecordBatchStream> {
+    let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+    datafusion::physical_plan::execute_stream_partitioned(plan, context.task_ctx()).unwrap()
+}
+
+fn ids(batches: &[RecordBatch]) -> Vec<i32> {
+    let ids = |batch: &RecordBatch| {
+        batch.column(0).as_primitive::<arrow::datatypes::Int32Type>().values().to_vec()
+    };
+    let mut ids: Vec<_> = batches.iter().flat_map(ids).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_table_is_read_by_several_connections() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(LARGE).await.unwrap();
+    admin
+        .batch_execute(
+            "CREATE VIEW seen AS SELECT * FROM large;
+             CREATE TABLE child () INHERITS (large);
+             CREATE TABLE alone AS SELECT * FROM large; ANALYZE alone;
+             INSERT INTO alone SELECT i, 0, repeat('y', 900) FROM generate_series(40001, 50000) i",
+        )
+        .await
+        .unwrap();
+    let weir = Weir::open(&cluster, &[]);
+    let on = weir.session(PushdownMode::Auto).await;
+    let off = weir.session(PushdownMode::Off).await;
+    for (sql, is_split) in [
+        ("SELECT id FROM alone", true),
+        ("SELECT id, pad FROM alone WHERE id > 0", true),
+        ("SELECT count(*) FROM alone", true),
+        ("SELECT id FROM alone WHERE id = 7", false),
+        ("SELECT id FROM alone LIMIT 7", false),
+        ("SELECT id FROM seen", false),
+        ("SELECT id FROM large", false),
+    ] {
+        let plan = plan_text(&on, sql).await;
+        assert_eq!(plan.contains("streams=2"), is_split, "{plan}");
+        assert!(!plan_text(&off, sql).await.contains("streams"), "{sql}");
+    }
+    // Also the rows on pages that came after the table was counted.
+    let all: Vec<i32> = (1..=50_000).collect();
+    let expected = run_sql(&off, "SELECT id, version, pad FROM alone ORDER BY id").await.unwrap();
+    let found = run_sql(&on, "SELECT id, version, pad FROM alone ORDER BY id").await.unwrap();
+    assert_eq!(ids(&found), all);
+    assert!(lines(&found) == lines(&expected));
+    // One plan can run again.
+    let plan = on.sql("SELECT id FROM alone").await.unwrap().create_physical_plan().await.unwrap();
+    for _ in 0..2 {
+        let rows = datafusion::physical_plan::collect(plan.clone(), on.task_ctx()).await.unwrap();
+        assert_eq!(ids(&rows), all);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_read_sees_one_moment() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(LARGE).await.unwrap();
+    let weir = Weir::open(&cluster, &[]);
+    let context = weir.session(PushdownMode::Auto).await;
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            let mut version = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                version += 1;
+                // All rows move to other pages: the pages are full.
+                let update = format!(
+                    "UPDATE large SET version = {version} WHERE id % 4 <> 0; \
+                     UPDATE large SET version = {version} WHERE id % 4 = 0"
+                );
+                admin.batch_execute(&update).await.unwrap();
+                if version % 2 == 0 {
+                    admin.batch_execute("VACUUM large").await.unwrap();
+                }
+            }
+            version
+        }
+    });
+    let all: Vec<i32> = (1..=40_000).collect();
+    for _ in 0..6 {
+        let rows = run_sql(&context, "SELECT id, version FROM large").await.unwrap();
+        assert!(ids(&rows) == all, "a row came twice or not at all: {}", ids(&rows).len());
+        let mut versions: Vec<i32> = rows
+            .iter()
+            .flat_map(|batch| {
+                let versions = batch.column(1).as_primitive::<arrow::datatypes::Int32Type>();
+                versions.values().to_vec()
+            })
+            .collect();
+        versions.sort_unstable();
+        versions.dedup();
+        assert!(versions.len() == 1, "rows of several transactions: {versions:?}");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(writer.await.unwrap() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_partition_can_be_read_alone_and_left_alone() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(LARGE).await.unwrap();
+    let weir = Weir::open(&cluster, &[("pool_size", OptionValue::Integer(4))]);
+    let context = weir.session(PushdownMode::Auto).await;
+    let sql = "SELECT id, pad FROM large";
+    for only in [0, 1] {
+        let mut partitions = partitions(&context, sql).await;
+        assert_eq!(partitions.len(), 2);
+        let mut rows = Vec::new();
+        while let Some(batch) = partitions[only].next().await {
+            rows.push(batch.unwrap());
+        }
+        assert_eq!(ids(&rows).len(), 40_000);
+        assert!(partitions[1 - only].next().await.is_none());
+    }
+    for _ in 0..5 {
+        // One is polled and then left while the other one goes on.
+        let mut partitions = partitions(&context, sql).await;
+        let waker = futures::task::noop_waker();
+        let mut nobody = std::task::Context::from_waker(&waker);
+        let _ = partitions[0].poll_next_unpin(&mut nobody);
+        let mut rows = 0;
+        while let Some(batch) = partitions[1].next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        assert!(rows > 0);
+    }
+    for _ in 0..5 {
+        let mut partitions = partitions(&context, sql).await;
+        partitions[1].next().await.unwrap().unwrap();
+        drop(partitions);
+        assert!(cluster.is_quiet_within(Duration::from_secs(1)).await);
+    }
+    // Nobody reads: nothing is asked.
+    drop(partitions(&context, sql).await);
+    assert_eq!(run_sql(&context, "SELECT id FROM large LIMIT 1").await.unwrap()[0].num_rows(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_read_takes_only_what_others_do_not_need() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(LARGE).await.unwrap();
+    for (options, expected) in [
+        (vec![("pool_size", 1)], 1),
+        (vec![("pool_size", 2)], 1),
+        (vec![("pool_size", 3)], 2),
+        (vec![("pool_size", 8), ("max_parallel_reads", 1)], 1),
+    ] {
+        let options: Vec<_> =
+            options.into_iter().map(|(name, n)| (name, OptionValue::Integer(n))).collect();
+        let weir = Weir::open(&cluster, &options);
+        let context = weir.session(PushdownMode::Auto).await;
+        let mut partitions = partitions(&context, "SELECT id, pad FROM large").await;
+        let mut rows = partitions.swap_remove(0);
+        let mut count = rows.next().await.unwrap().unwrap().num_rows();
+        // Nobody takes more rows: every connection of the read waits in the middle of its statement.
+        const READS: &str = "SELECT count(*) FROM pg_stat_activity \
+            WHERE application_name LIKE 'weir %' AND backend_xmin IS NOT NULL";
+        let started = Instant::now();
+        loop {
+            let reads: i64 = admin.query_one(READS, &[]).await.unwrap().get(0);
+            if reads == expected {
+                break;
+            }
+            assert!(started.elapsed() < Duration::from_secs(10), "{reads}, not {expected}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        while let Some(batch) = rows.next().await {
+            count += batch.unwrap().num_rows();
+        }
+        assert_eq!(count, 40_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_one_connection_ends_a_split_read() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(LARGE).await.unwrap();
+    let weir = Weir::open(&cluster, &[]);
+    let context = weir.session(PushdownMode::Auto).await;
+    let mut partitions = partitions(&context, "SELECT id, pad FROM large").await;
+    partitions[0].next().await.unwrap().unwrap();
+    let kill = format!(
+        "SELECT pg_terminate_backend(pid) FROM ({}) s",
+        PAGE_READS.replace("count(*)", "pid") + " ORDER BY backend_start DESC LIMIT 1"
+    );
+    admin.batch_execute(&kill).await.unwrap();
+    for partition in &mut partitions {
+        assert_eq!(last_error(partition).await, SourceErrorKind::Unavailable);
+    }
+    drop(partitions);
+    assert!(cluster.is_quiet_within(Duration::from_secs(1)).await);
+    // A value that can't be decoded, far behind.
+    admin
+        .batch_execute(
+            "ALTER TABLE large ADD d date; UPDATE large SET d = 'infinity' WHERE id = 39000; \
+             ANALYZE large",
+        )
+        .await
+        .unwrap();
+    let context = weir.session(PushdownMode::Auto).await;
+    let (kind, message) = fails(&context, "SELECT d FROM large").await;
+    assert_eq!(kind, SourceErrorKind::InvalidValue, "{message}");
+    // Another column type than the plan expects.
+    admin.batch_execute("ALTER TABLE large ALTER version TYPE text").await.unwrap();
+    let (kind, message) = fails(&context, "SELECT version FROM large").await;
+    assert_eq!(kind, SourceErrorKind::Stale, "{message}");
+}

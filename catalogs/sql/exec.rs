@@ -20,9 +20,15 @@ use datafusion::{
         stream::RecordBatchStreamAdapter,
     },
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::{RemoteQuery, RemoteSql, Sql, ir::Query, render::render, statistics};
+use super::{
+    RemoteQuery, RemoteSplit, RemoteSql, Sql,
+    ir::Query,
+    render::render,
+    split::{SharedRead, SplitPlan},
+    statistics,
+};
 use crate::{QueryLabel, SourceError, SourceErrorKind};
 
 /// Runs a [`Query`] at its source. `EXPLAIN` shows the statement, `EXPLAIN ANALYZE` what came back.
@@ -36,8 +42,17 @@ pub struct RemoteExec {
     estimates: Arc<Statistics>,
     takes_limit: bool,
     notes: Vec<String>,
+    split: Option<Split>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+/// How a large table is read.
+#[derive(Debug, Clone)]
+struct Split {
+    pages: u64,
+    streams: usize,
+    plan: Arc<SplitPlan>,
 }
 
 impl RemoteExec {
@@ -57,12 +72,7 @@ impl RemoteExec {
                 .with_hint(hint)
                 .into());
         };
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
+        let properties = properties(&schema, 1);
         Ok(Self {
             remote,
             relation,
@@ -72,7 +82,8 @@ impl RemoteExec {
             estimates: Arc::new(estimates),
             takes_limit: false,
             notes: Vec::new(),
-            properties: Arc::new(properties),
+            split: None,
+            properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
@@ -87,6 +98,20 @@ impl RemoteExec {
         Self { notes, ..self }
     }
 
+    /// Reads the table by several connections, if it has pages enough and the source can. At most
+    /// `partitions` of them: more would wait for somebody to take their rows.
+    pub(super) fn with_split_read(mut self, pages: u64, partitions: usize) -> Self {
+        let streams = match self.remote.split_read() {
+            Some(reader) if self.query.is_plain() => reader.streams(pages).min(partitions),
+            Some(_) | None => 1,
+        };
+        if streams > 1 {
+            self.split = Some(Split { pages, streams, plan: Arc::default() });
+            self.properties = properties(&self.schema, streams);
+        }
+        self
+    }
+
     /// The statement, without the label of a query.
     pub fn sql(&self) -> &Sql {
         &self.sql
@@ -94,6 +119,34 @@ impl RemoteExec {
 
     pub fn query(&self) -> &Query {
         &self.query
+    }
+
+    /// The rows of the one statement.
+    fn whole(
+        &self,
+        label: Option<Arc<QueryLabel>>,
+    ) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send + 'static {
+        let sql = match label {
+            Some(label) => self.sql.labelled(&label),
+            None => self.sql.clone(),
+        };
+        let (schema, relation) = (self.schema.clone(), self.relation.clone());
+        let (remote, query) = (self.remote.clone(), RemoteQuery { sql, schema, relation });
+        futures::stream::once(async move { remote.query(query).await })
+            .map_err(DataFusionError::from)
+            .try_flatten()
+    }
+
+    fn parts(&self, split: &Split, label: Option<Arc<QueryLabel>>) -> SharedRead {
+        let split = RemoteSplit {
+            query: self.query.clone(),
+            label,
+            schema: self.schema.clone(),
+            relation: self.relation.clone(),
+            pages: split.pages,
+            streams: split.streams,
+        };
+        SharedRead::new(self.remote.clone(), split)
     }
 
     fn estimated_rows(&self) -> String {
@@ -104,18 +157,35 @@ impl RemoteExec {
     }
 }
 
+/// What one partition takes of a shared read.
+fn rows_of(read: Arc<SharedRead>) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send {
+    futures::stream::try_unfold(read, |read| async move {
+        Ok(read.next().await?.map(|batch| (batch, read)))
+    })
+}
+
+fn properties(schema: &SchemaRef, partitions: usize) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(schema.clone()),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
+}
+
 impl DisplayAs for RemoteExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (catalog, rows, sql) = (self.remote.catalog(), self.estimated_rows(), &self.sql);
-        match format {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => {
-                write!(f, "RemoteExec: catalog={catalog}, estimated_rows={rows}, sql={sql}")?;
-                self.notes.iter().try_for_each(|note| write!(f, "; not pushed: {note}"))
-            }
-            DisplayFormatType::TreeRender => {
-                write!(f, "catalog={catalog}\nestimated_rows={rows}\nsql={sql}")
-            }
+        let (between, start) = match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => (", ", "RemoteExec: "),
+            DisplayFormatType::TreeRender => ("\n", ""),
+        };
+        write!(f, "{start}catalog={catalog}{between}estimated_rows={rows}")?;
+        if let Some(Split { streams, .. }) = self.split {
+            write!(f, "{between}streams={streams}")?;
         }
+        write!(f, "{between}sql={sql}")?;
+        self.notes.iter().try_for_each(|note| write!(f, "{between}not pushed: {note}"))
     }
 }
 
@@ -165,21 +235,22 @@ impl ExecutionPlan for RemoteExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> DataFusionResult<SendableRecordBatchStream> {
-        if partition != 0 {
+        let partitions = self.properties.partitioning.partition_count();
+        if partition >= partitions {
             return internal_err!("a remote statement has no partition {partition}");
         }
-        let sql = match context.session_config().get_extension::<QueryLabel>() {
-            Some(label) => self.sql.labelled(&label),
-            None => self.sql.clone(),
-        };
-        let remote = self.remote.clone();
-        let query =
-            RemoteQuery { sql, schema: self.schema.clone(), relation: self.relation.clone() };
+        let label = context.session_config().get_extension::<QueryLabel>();
         let mut tally = Tally::new(&self.metrics, partition);
-        let batches = futures::stream::once(async move { remote.query(query).await })
-            .map_err(DataFusionError::from)
-            .try_flatten()
-            .map(move |batch| batch.inspect(|batch| tally.add(batch)));
+        let batches = match &self.split {
+            None => self.whole(label).boxed(),
+            Some(split) => {
+                match split.plan.join(partition, partitions, || self.parts(split, label)) {
+                    Some(read) => rows_of(read).boxed(),
+                    None => futures::stream::empty().boxed(),
+                }
+            }
+        };
+        let batches = batches.map(move |batch| batch.inspect(|batch| tally.add(batch)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches)))
     }
 
@@ -192,9 +263,9 @@ impl ExecutionPlan for RemoteExec {
         _inputs: &[Arc<Statistics>],
         args: &StatisticsArgs,
     ) -> DataFusionResult<Arc<Statistics>> {
-        match args.partition() {
-            None | Some(0) => Ok(self.estimates.clone()),
-            Some(_) => Ok(statistics::unknown(&self.schema)),
+        match (args.partition(), &self.split) {
+            (None, _) | (Some(0), None) => Ok(self.estimates.clone()),
+            (Some(_), _) => Ok(statistics::unknown(&self.schema)),
         }
     }
 

@@ -11,7 +11,8 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use super::{RemoteSql, exec::RemoteExec, ir::Query, render::render};
+use super::{RemoteSql, exec::RemoteExec, ir::Query, render::render, table::is_most};
+use crate::TableStatistics;
 
 /// The answer of one statement at a source.
 pub struct FragmentTable {
@@ -21,12 +22,14 @@ pub struct FragmentTable {
     query: Query,
     schema: SchemaRef,
     estimates: Statistics,
+    /// Of the table that is read, when it is one alone.
+    table: TableStatistics,
     /// Why nodes above it run here, for EXPLAIN.
     notes: Vec<String>,
 }
 
 impl FragmentTable {
-    /// The columns of `query` decode to `schema`. `None`: the source's dialect can't write the
+    /// The columns of `query` decode to `schema`; `table` is what it reads, if it is plain. `None`: the source's dialect can't write the
     /// query, or its text would be too long.
     pub fn new(
         remote: Arc<dyn RemoteSql>,
@@ -34,10 +37,11 @@ impl FragmentTable {
         query: Query,
         schema: SchemaRef,
         estimates: Statistics,
+        table: TableStatistics,
         notes: Vec<String>,
     ) -> Option<Self> {
         render(remote.dialect(), &query)?;
-        Some(Self { remote, relation, query, schema, estimates, notes })
+        Some(Self { remote, relation, query, schema, estimates, table, notes })
     }
 }
 
@@ -59,7 +63,7 @@ impl TableProvider for FragmentTable {
 
     async fn scan(
         &self,
-        _session: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         limit: Option<usize>,
@@ -75,9 +79,15 @@ impl TableProvider for FragmentTable {
             let limit = limit as u64;
             query.limit = Some(query.limit.map_or(limit, |own| own.min(limit)));
         }
-        let remote = self.remote.clone();
+        let (remote, rows) = (self.remote.clone(), estimates.num_rows);
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
-        Ok(Arc::new(exec.with_limit_pushdown(true).with_notes(self.notes.clone())))
+        let exec = exec.with_limit_pushdown(true).with_notes(self.notes.clone());
+        Ok(Arc::new(match self.table.pages {
+            Some(pages) if is_most(rows, self.table.rows) => {
+                exec.with_split_read(pages, session.config().target_partitions())
+            }
+            Some(_) | None => exec,
+        }))
     }
 
     fn statistics(&self) -> Option<Statistics> {

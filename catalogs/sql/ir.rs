@@ -45,6 +45,17 @@ impl Query {
             Some(filter) => Scalar::And(vec![filter, condition]),
         });
     }
+
+    /// Whether it gives rows of one table, each on its own: a predicate over them may join the
+    /// others, and the rows of two parts of the table are those of the whole.
+    pub fn is_plain(&self) -> bool {
+        let Self { columns: _, from, filter: _, group_by, order_by, limit, offset } = self;
+        matches!(from, From::Table(_))
+            && group_by.is_none()
+            && order_by.is_empty()
+            && limit.is_none()
+            && offset.is_none()
+    }
 }
 
 /// Where rows come from. Column names are unique in all of a join, so that none needs a qualifier.

@@ -9,6 +9,7 @@ mod fragment;
 mod ir;
 mod pushdown;
 mod render;
+mod split;
 mod statistics;
 mod table;
 
@@ -30,7 +31,8 @@ pub use pushdown::{
     Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
     RemoteValue, TableInputs, push, push_value,
 };
-pub use render::{Dialect, DialectLimits, Sql, render, rendered_bytes};
+pub use render::{Dialect, DialectLimits, Pages, Sql, render, rendered_bytes};
+pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};
 pub use table::{PushdownMode, RemoteTable};
 
 /// A source that answers SQL. [`RemoteTable`] makes a table provider of it.
@@ -48,6 +50,11 @@ pub trait RemoteSql: fmt::Debug + Send + Sync {
     /// Runs one statement. Dropping the stream cancels it at the source; a stream that was cut
     /// ends in an error, never in a short result.
     async fn query(&self, query: RemoteQuery) -> Result<SendableRecordBatchStream>;
+
+    /// How large tables are read by several connections, if the source can do that.
+    fn split_read(&self) -> Option<&dyn SplitRead> {
+        None
+    }
 }
 
 /// One statement, and what its answer must look like.

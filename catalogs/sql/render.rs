@@ -55,6 +55,15 @@ pub struct DialectLimits {
     pub statement_bytes: usize,
 }
 
+/// A run of a table's pages. Without a bound it also holds what was added since they were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// The first one.
+    pub from: Option<u64>,
+    /// The one after the last.
+    pub to: Option<u64>,
+}
+
 /// How one kind of source writes SQL. Every method appends to `out`, or answers `None` when it
 /// cannot write the thing; what is in `out` is then thrown away.
 pub trait Dialect: fmt::Debug + Send + Sync {
@@ -72,6 +81,11 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     fn bytewise(&self, out: &mut String, operand: &str) -> Option<()>;
 
     fn like(&self, out: &mut String, operand: &str, pattern: &Pattern) -> Option<()>;
+
+    /// The condition that a row is stored in these pages; `None` where rows have no such address.
+    fn pages(&self, _out: &mut String, _pages: Pages) -> Option<()> {
+        None
+    }
 
     fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()>;
 
@@ -99,15 +113,27 @@ pub trait Dialect: fmt::Debug + Send + Sync {
 
 /// The statement, if the dialect knows how to say all of it.
 pub fn render(dialect: &dyn Dialect, query: &Query) -> Option<Sql> {
+    render_part(dialect, query, None)
+}
+
+/// As [`render`], of the rows in some pages of the one table that the query reads.
+pub(super) fn render_part(
+    dialect: &dyn Dialect,
+    query: &Query,
+    pages: Option<Pages>,
+) -> Option<Sql> {
+    if pages.is_some() && !query.is_plain() {
+        return None;
+    }
     let mut out = String::new();
-    Renderer { dialect, levels: Cell::new(0) }.level(&mut out, query)?;
+    Renderer { dialect, pages, levels: Cell::new(0) }.level(&mut out, query)?;
     (out.len() <= dialect.limits().statement_bytes).then_some(Sql(out))
 }
 
 /// How many bytes the dialect needs for this predicate, if it can say it.
 pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
     let mut out = String::new();
-    Renderer { dialect, levels: Cell::new(0) }.scalar(&mut out, scalar)?;
+    Renderer { dialect, pages: None, levels: Cell::new(0) }.scalar(&mut out, scalar)?;
     Some(out.len())
 }
 
@@ -115,6 +141,8 @@ struct Renderer<'a> {
     dialect: &'a dyn Dialect,
     /// Levels that have a name so far: each gets its own.
     levels: Cell<usize>,
+    /// Of the table of a plain query.
+    pages: Option<Pages>,
 }
 
 impl Renderer<'_> {
@@ -133,9 +161,22 @@ impl Renderer<'_> {
         }
         out.push_str(" FROM ");
         self.from(out, &query.from)?;
-        if let Some(filter) = &query.filter {
-            out.push_str(" WHERE ");
-            self.scalar(out, filter)?;
+        match (&query.filter, self.pages) {
+            (None, None) => {}
+            (Some(filter), None) => {
+                out.push_str(" WHERE ");
+                self.scalar(out, filter)?;
+            }
+            (None, Some(pages)) => {
+                out.push_str(" WHERE ");
+                self.dialect.pages(out, pages)?;
+            }
+            (Some(filter), Some(pages)) => {
+                out.push_str(" WHERE (");
+                self.scalar(out, filter)?;
+                out.push_str(") AND ");
+                self.dialect.pages(out, pages)?;
+            }
         }
         for (index, key) in query.group_by.iter().flatten().enumerate() {
             out.push_str(if index == 0 { " GROUP BY " } else { ", " });
