@@ -647,7 +647,13 @@ impl Generator {
                     Kind::Float => "0.25::float8",
                     _ => "3",
                 };
-                format!("CASE WHEN {any} IS NULL THEN 1 ELSE {number} END")
+                let least = match kind {
+                    _ if self.may("CASE of an integer and a decimal") => "1",
+                    Kind::Num => "1.0",
+                    Kind::Float => "1::float8",
+                    _ => "1",
+                };
+                format!("CASE WHEN {any} IS NULL THEN {least} ELSE {number} END")
             }
         };
         if self.one_in(3) {
@@ -670,7 +676,10 @@ impl Generator {
             return Value { sql: self.compound(kind, scope, depth - 1), kind, is_tame: false };
         }
         let specific = match kind {
-            Kind::Bool => Value { sql: self.simple_predicate(scope), kind, is_tame: false },
+            Kind::Bool => {
+                let sql = format!("({})", self.simple_predicate(scope));
+                Value { sql, kind, is_tame: false }
+            }
             Kind::Int => self.int(scope, depth - 1),
             Kind::Num => self.num(scope, depth - 1),
             Kind::Float => self.float(scope, depth - 1),
@@ -851,7 +860,9 @@ impl Generator {
         ]);
         let sql = match self.below(4) {
             0 => format!("({} + {interval})", self.column_tame(Kind::Stamp, scope)),
-            1 => format!("({} - {interval})", self.column_tame(Kind::Date, scope)),
+            1 if self.may("date - interval") => {
+                format!("({} - {interval})", self.column_tame(Kind::Date, scope))
+            }
             2 => format!("({}::timestamp)", self.column_tame(Kind::Date, scope)),
             _ => format!(
                 "date_trunc('{}', {})",
@@ -949,13 +960,25 @@ impl Generator {
             9 => {
                 let kind = self.kind();
                 let column = self.value(kind, scope, 1).sql;
+                let word = match self.may("NOT IN (SELECT)") {
+                    true => self.pick(&["", "NOT "]),
+                    false => "",
+                };
                 let outer = self.one_in(4).then_some(scope);
                 let inner = self.select(depth - 1, Some(&[kind]), outer);
-                format!("{column} {}IN ({})", self.pick(&["", "NOT "]), inner.sql)
+                format!("{column} {word}IN ({})", inner.sql)
             }
             10 | 11 => {
                 let outer = (!self.one_in(5)).then_some(scope);
-                let inner = self.select(depth - 1, None, outer);
+                let inner = match self.may("EXISTS over an aggregate") {
+                    true => self.select(depth - 1, None, outer),
+                    false => {
+                        let (from, inner) = self.from(depth - 1);
+                        let filter = outer.map(|outer| self.equality(&inner, outer));
+                        let filter = filter.map_or(String::new(), |filter| format!(" WHERE {filter}"));
+                        self.plain(&[Kind::Int], &inner, &from, &filter, "")
+                    }
+                };
                 format!("{}EXISTS ({})", self.pick(&["", "NOT "]), inner.sql)
             }
             _ => {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr,
+        Distinct, Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr,
         Statement, Value, VisitMut, VisitorMut, visit_expressions,
     },
     dialect::PostgreSqlDialect,
@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::{
 };
 
 /// More attempts than this do not make a much smaller query.
-const ATTEMPTS: usize = 1500;
+const ATTEMPTS: usize = 400;
 
 /// The smallest query found for which `fails` holds.
 pub async fn shrink(sql: &str, mut fails: impl AsyncFnMut(&str) -> bool) -> String {
@@ -27,7 +27,7 @@ pub async fn shrink(sql: &str, mut fails: impl AsyncFnMut(&str) -> bool) -> Stri
     let mut is_changed = false;
     while attempts < ATTEMPTS {
         let mut candidate = best.clone();
-        let mut editor = Editor { place, met: 0, is_done: false };
+        let mut editor = Editor { place, met: 0, is_done: false, fixed_select: false, windows: 0 };
         let _ = candidate.visit(&mut editor);
         if !editor.is_done {
             if !is_changed {
@@ -57,6 +57,10 @@ struct Editor {
     place: usize,
     met: usize,
     is_done: bool,
+    /// The next list of columns stays as it is.
+    fixed_select: bool,
+    /// Windows around the expression that is visited.
+    windows: usize,
 }
 
 impl Editor {
@@ -75,11 +79,16 @@ impl VisitorMut for Editor {
         if query.with.is_some() && self.is_here() {
             query.with = None;
         }
-        if query.order_by.is_some() && self.is_here() {
-            query.order_by = None;
-        }
         if query.limit_clause.is_some() && self.is_here() {
             query.limit_clause = None;
+        }
+        let is_loose = query.limit_clause.is_none() && !is_distinct_on(&query.body);
+        if query.order_by.is_some() && is_loose && self.is_here() {
+            query.order_by = None;
+        }
+        if !is_loose {
+            // Its order is total: with other columns it might not be.
+            self.fixed_select = true;
         }
         if let Some(LimitClause::LimitOffset { offset: offset @ Some(_), .. }) =
             &mut query.limit_clause
@@ -108,6 +117,7 @@ impl VisitorMut for Editor {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let is_fixed = std::mem::take(&mut self.fixed_select);
         if select.distinct.is_some() && self.is_here() {
             select.distinct = None;
         }
@@ -118,7 +128,7 @@ impl VisitorMut for Editor {
             select.having = None;
         }
         for index in 0..select.projection.len() {
-            if select.projection.len() > 1 && self.is_here() {
+            if !is_fixed && select.projection.len() > 1 && self.is_here() {
                 let removed = select.projection.remove(index);
                 // With the key of the group that it shows.
                 if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
@@ -162,6 +172,11 @@ impl VisitorMut for Editor {
         if self.is_done {
             return ControlFlow::Break(());
         }
+        // As before: the order of a window decides what it answers.
+        if self.windows > 0 {
+            self.windows += usize::from(is_window(expr));
+            return ControlFlow::Continue(());
+        }
         if matches!(expr, Expr::Value(_) | Expr::Identifier(_)) {
             return ControlFlow::Continue(());
         }
@@ -181,6 +196,10 @@ impl VisitorMut for Editor {
                 return ControlFlow::Break(());
             }
         }
+        if is_window(expr) {
+            self.windows += 1;
+            return ControlFlow::Continue(());
+        }
         let list = match expr {
             Expr::InList { list, .. } => list,
             _ => return ControlFlow::Continue(()),
@@ -193,6 +212,19 @@ impl VisitorMut for Editor {
         }
         ControlFlow::Continue(())
     }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.windows -= usize::from(is_window(expr) && self.windows > 0);
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_window(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if function.over.is_some())
+}
+
+fn is_distinct_on(body: &SetExpr) -> bool {
+    matches!(body, SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_))))
 }
 
 fn outer(operator: &JoinOperator) -> Option<JoinConstraint> {
