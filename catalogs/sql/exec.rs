@@ -1,19 +1,20 @@
 //! One remote statement in a physical plan.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{any::Any, collections::HashSet, fmt, sync::Arc, time::Instant};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use datafusion::{
     common::{
-        Result as DataFusionResult, Statistics, internal_err, stats::Precision,
-        tree_node::TreeNodeRecursion,
+        Result as DataFusionResult, Statistics, config::ConfigOptions, internal_err,
+        stats::Precision, tree_node::TreeNodeRecursion,
     },
-    error::DataFusionError,
     execution::{SendableRecordBatchStream, TaskContext},
-    physical_expr::{EquivalenceProperties, PhysicalExpr},
+    physical_expr::{EquivalenceProperties, PhysicalExpr, expressions::DynamicFilterPhysicalExpr},
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, StatisticsArgs,
+        DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning,
+        PlanProperties, StatisticsArgs, apply_expression_roots,
         execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions},
+        filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation},
         metrics::{
             BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time,
         },
@@ -25,8 +26,10 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use super::{
     RemoteQuery, RemoteSplit, RemoteSql, Sql,
     ir::Query,
+    keys::{self, Keys},
+    pushdown::RemoteColumns,
     render::render,
-    split::{SharedRead, SplitPlan},
+    split::{SharedRead, SplitPlan, SplitRows},
     statistics,
 };
 use crate::{QueryLabel, SourceError, SourceErrorKind};
@@ -42,8 +45,17 @@ pub struct RemoteExec {
     estimates: Arc<Statistics>,
     takes_limit: bool,
     split: Option<Split>,
+    join_keys: Option<JoinKeyFilters>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+/// Filters whose values are found while the query runs.
+#[derive(Debug, Clone)]
+struct JoinKeyFilters {
+    /// How the columns of the answer compare at the source, in their order.
+    columns: Arc<RemoteColumns>,
+    filters: Vec<Arc<DynamicFilterPhysicalExpr>>,
 }
 
 /// How a large table is read.
@@ -81,6 +93,7 @@ impl RemoteExec {
             estimates: Arc::new(estimates),
             takes_limit: false,
             split: None,
+            join_keys: None,
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -105,6 +118,33 @@ impl RemoteExec {
         self
     }
 
+    /// Lets the keys of joins limit the statement. `columns` are those of the answer, in their order,
+    /// under the names that they have there.
+    pub fn with_join_keys(mut self, columns: RemoteColumns) -> Self {
+        self.join_keys = Some(JoinKeyFilters { columns: Arc::new(columns), filters: Vec::new() });
+        self
+    }
+
+    pub(super) fn has_filters(&self) -> bool {
+        self.join_keys.as_ref().is_some_and(|keys| !keys.filters.is_empty())
+    }
+
+    /// Keeps the filters with these ids.
+    pub(super) fn with_filters_of(&self, ids: &HashSet<u64>) -> Self {
+        let mut exec = self.fresh();
+        if let Some(keys) = &mut exec.join_keys {
+            keys.filters
+                .retain(|filter| filter.expression_id().is_some_and(|id| ids.contains(&id)));
+        }
+        exec
+    }
+
+    /// The same, not yet executed.
+    fn fresh(&self) -> Self {
+        let split = self.split.as_ref().map(|split| Split { plan: Arc::default(), ..*split });
+        Self { split, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
     /// The statement, without the label of a query.
     pub fn sql(&self) -> &Sql {
         &self.sql
@@ -114,32 +154,20 @@ impl RemoteExec {
         &self.query
     }
 
-    /// The rows of the one statement.
-    fn whole(
-        &self,
-        label: Option<Arc<QueryLabel>>,
-    ) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send + 'static {
-        let sql = match label {
-            Some(label) => self.sql.labelled(&label),
-            None => self.sql.clone(),
-        };
-        let (schema, relation) = (self.schema.clone(), self.relation.clone());
-        let (remote, query) = (self.remote.clone(), RemoteQuery { sql, schema, relation });
-        futures::stream::once(async move { remote.query(query).await })
-            .map_err(DataFusionError::from)
-            .try_flatten()
-    }
-
-    fn parts(&self, split: &Split, label: Option<Arc<QueryLabel>>) -> SharedRead {
-        let split = RemoteSplit {
-            query: self.query.clone(),
+    /// The read of one execution, for all its partitions.
+    fn read(&self, label: Option<Arc<QueryLabel>>, tally: &Tally) -> Read {
+        let Self { remote, relation, query, sql, schema, join_keys, split, .. } = self.clone();
+        Read {
+            remote,
+            relation,
+            query,
+            sql,
+            schema,
             label,
-            schema: self.schema.clone(),
-            relation: self.relation.clone(),
-            pages: split.pages,
-            streams: split.streams,
-        };
-        SharedRead::new(self.remote.clone(), split)
+            join_keys: join_keys.filter(|keys| !keys.filters.is_empty()),
+            split,
+            keys: tally.keys.clone(),
+        }
     }
 
     fn estimated_rows(&self) -> String {
@@ -148,6 +176,90 @@ impl RemoteExec {
             Precision::Absent => "unknown".to_owned(),
         }
     }
+}
+
+/// What one execution needs, on whichever task it runs.
+struct Read {
+    remote: Arc<dyn RemoteSql>,
+    relation: Arc<str>,
+    query: Query,
+    sql: Sql,
+    schema: SchemaRef,
+    label: Option<Arc<QueryLabel>>,
+    join_keys: Option<JoinKeyFilters>,
+    split: Option<Split>,
+    keys: Count,
+}
+
+impl Read {
+    /// By one statement.
+    async fn whole(mut self) -> DataFusionResult<SendableRecordBatchStream> {
+        match self.wait_for_keys().await? {
+            Wanted::Nothing => Ok(Box::pin(EmptyRecordBatchStream::new(self.schema))),
+            Wanted::Some | Wanted::Everything => self.ask().await,
+        }
+    }
+
+    /// By several connections, unless a few keys are looked up: an index may find those.
+    async fn parts(mut self, rows: SplitRows) -> DataFusionResult<()> {
+        let remote = self.remote.clone();
+        match (self.wait_for_keys().await?, remote.split_read(), &self.split) {
+            (Wanted::Nothing, _, _) => Ok(()),
+            (Wanted::Everything, Some(reader), Some(split)) => {
+                let split = RemoteSplit {
+                    query: self.query,
+                    label: self.label,
+                    schema: self.schema,
+                    relation: self.relation,
+                    pages: split.pages,
+                    streams: split.streams,
+                };
+                Ok(reader.read(Arc::new(split), rows).await?)
+            }
+            _ => {
+                let mut batches = self.ask().await?;
+                while let Some(batch) = batches.next().await {
+                    rows.send(batch?).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts the keys of joins into the statement. A statement that would become too long stays.
+    async fn wait_for_keys(&mut self) -> DataFusionResult<Wanted> {
+        let Some(JoinKeyFilters { columns, filters }) = self.join_keys.take() else {
+            return Ok(Wanted::Everything);
+        };
+        let dialect = self.remote.dialect();
+        match keys::wait(&filters, &self.schema, &columns, dialect).await? {
+            Keys::Nothing => Ok(Wanted::Nothing),
+            Keys::Everything => Ok(Wanted::Everything),
+            Keys::Some { predicate, count } => {
+                let query = self.query.clone().filtered(predicate);
+                let Some(sql) = render(dialect, &query) else { return Ok(Wanted::Everything) };
+                self.keys.add(count);
+                (self.query, self.sql) = (query, sql);
+                Ok(Wanted::Some)
+            }
+        }
+    }
+
+    async fn ask(self) -> DataFusionResult<SendableRecordBatchStream> {
+        let sql = match self.label {
+            Some(label) => self.sql.labelled(&label),
+            None => self.sql,
+        };
+        let query = RemoteQuery { sql, schema: self.schema, relation: self.relation };
+        Ok(self.remote.query(query).await?)
+    }
+}
+
+enum Wanted {
+    Nothing,
+    /// The rows with the keys that are in the statement now.
+    Some,
+    Everything,
 }
 
 /// What one partition takes of a shared read.
@@ -176,6 +288,9 @@ impl DisplayAs for RemoteExec {
         write!(f, "{start}catalog={catalog}{between}estimated_rows={rows}")?;
         if let Some(Split { streams, .. }) = self.split {
             write!(f, "{between}streams={streams}")?;
+        }
+        if self.has_filters() {
+            write!(f, "{between}join_keys=true")?;
         }
         write!(f, "{between}sql={sql}")
     }
@@ -217,9 +332,35 @@ impl ExecutionPlan for RemoteExec {
 
     fn apply_expressions(
         &self,
-        _visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
     ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        // A join completes only the filters that it finds here.
+        let filters = self.join_keys.iter().flat_map(|keys| &keys.filters);
+        apply_expression_roots(filters.map(|filter| filter.clone() as Arc<dyn PhysicalExpr>), visit)
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> DataFusionResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let mut exec = self.fresh();
+        let (FilterPushdownPhase::Post, Some(keys)) = (phase, &mut exec.join_keys) else {
+            return Ok(FilterPushdownPropagation::all_unsupported(result));
+        };
+        let filters = result.parent_filters.iter().map(|parent| parent.filter.clone());
+        let filters = filters.filter_map(|filter| {
+            Arc::downcast::<DynamicFilterPhysicalExpr>(filter as Arc<dyn Any + Send + Sync>).ok()
+        });
+        keys.filters.extend(filters);
+        // A superset comes back: the join still has to look at every row.
+        let answer = FilterPushdownPropagation::all_unsupported(result);
+        Ok(if exec.has_filters() { answer.with_updated_node(Arc::new(exec)) } else { answer })
+    }
+
+    fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.fresh()))
     }
 
     fn execute(
@@ -233,10 +374,12 @@ impl ExecutionPlan for RemoteExec {
         }
         let label = context.session_config().get_extension::<QueryLabel>();
         let mut tally = Tally::new(&self.metrics, partition);
+        let read = self.read(label, &tally);
         let batches = match &self.split {
-            None => self.whole(label).boxed(),
-            Some(split) => {
-                match split.plan.join(partition, partitions, || self.parts(split, label)) {
+            None => futures::stream::once(read.whole()).try_flatten().boxed(),
+            Some(Split { streams, plan, .. }) => {
+                let start = || SharedRead::new(*streams, |rows| read.parts(rows));
+                match plan.join(partition, partitions, start) {
                     Some(read) => rows_of(read).boxed(),
                     None => futures::stream::empty().boxed(),
                 }
@@ -266,13 +409,14 @@ impl ExecutionPlan for RemoteExec {
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        let limit = limit.filter(|_| self.takes_limit)? as u64;
+        let limit = limit.filter(|_| self.takes_limit && !self.has_filters())? as u64;
         let mut query = self.query.clone();
         query.limit = Some(query.limit.map_or(limit, |own| own.min(limit)));
         let rows = usize::try_from(query.limit?).ok();
         let estimates = self.estimates.as_ref().clone().with_fetch(rows, 0, 1).ok()?;
         let (remote, relation) = (self.remote.clone(), self.relation.clone());
-        let exec = Self::new(remote, relation, query, self.schema.clone(), estimates).ok()?;
+        let mut exec = Self::new(remote, relation, query, self.schema.clone(), estimates).ok()?;
+        exec.join_keys.clone_from(&self.join_keys);
         Some(Arc::new(exec.with_limit_pushdown(true)))
     }
 
@@ -285,6 +429,8 @@ impl ExecutionPlan for RemoteExec {
 struct Tally {
     baseline: BaselineMetrics,
     bytes: Count,
+    /// Values of join keys in the statement.
+    keys: Count,
     elapsed: Time,
     started: Instant,
 }
@@ -294,6 +440,7 @@ impl Tally {
         Self {
             baseline: BaselineMetrics::new(metrics, partition),
             bytes: MetricBuilder::new(metrics).counter("remote_bytes", partition),
+            keys: MetricBuilder::new(metrics).counter("join_keys", partition),
             elapsed: MetricBuilder::new(metrics).subset_time("remote_time", partition),
             started: Instant::now(),
         }

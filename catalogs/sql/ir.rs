@@ -24,6 +24,30 @@ impl Query {
         let Self { columns: _, from, filter: _, order_by, limit, offset } = self;
         matches!(from, From::Table(_)) && order_by.is_empty() && limit.is_none() && offset.is_none()
     }
+
+    /// The rows that also pass a predicate over the columns of the answer, which have the names that
+    /// they have in the table.
+    pub(super) fn filtered(self, predicate: Scalar) -> Self {
+        if self.is_plain() {
+            let filter = match self.filter {
+                Some(own) => Scalar::And(vec![own, predicate]),
+                None => predicate,
+            };
+            return Self { filter: Some(filter), ..self };
+        }
+        let columns = self.columns.iter().map(|column| Output {
+            value: Scalar::Column(column.name.clone()),
+            name: column.name.clone(),
+        });
+        Self {
+            columns: columns.collect(),
+            from: From::Level(Box::new(self)),
+            filter: Some(predicate),
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -6,6 +6,7 @@
 
 mod exec;
 mod ir;
+mod keys;
 mod pushdown;
 mod render;
 mod split;
@@ -22,6 +23,7 @@ use crate::{Capabilities, CatalogName, Result, TableDefinition};
 
 pub use exec::RemoteExec;
 pub use ir::{Comparison, From, Literal, OrderBy, Output, Pattern, Query, Scalar, TableName};
+pub use keys::JoinKeys;
 pub use pushdown::{Collation, Compare, Precision, Pushed, RemoteColumn, RemoteColumns, push};
 pub use render::{Dialect, DialectLimits, Pages, Sql, render};
 pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};

@@ -200,7 +200,12 @@ impl TableProvider for RemoteTable {
         let schema = Arc::new(columns.project(&positions)?);
         let remote = self.remote.clone();
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
-        let exec = exec.with_limit_pushdown(takes_limit);
+        let mut exec = exec.with_limit_pushdown(takes_limit);
+        if self.remote.capabilities().filter && self.mode != PushdownMode::Off {
+            let columns =
+                positions.iter().filter_map(|position| self.columns.columns.get(*position));
+            exec = exec.with_join_keys(RemoteColumns { columns: columns.cloned().collect() });
+        }
         let exec = Arc::new(match self.definition.statistics.pages {
             Some(pages) if self.mode != PushdownMode::Off && is_most(rows, all_rows) => {
                 exec.with_split_read(pages, session.config().target_partitions())
