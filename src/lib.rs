@@ -13,6 +13,8 @@ pub mod policy;
 
 pub mod federation;
 
+pub mod meaning;
+
 pub mod audit;
 
 // Leaves: every module may use them.

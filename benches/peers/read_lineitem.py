@@ -13,23 +13,16 @@ whole result streams through each door.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
-import pwd
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-import adbc_driver_flightsql.dbapi as flightsql
-import duckdb
-import duckdb_extension_postgres_scanner
-import psycopg
+from servers import (PASSWORD, connect_duckdb, connect_flight, connect_postgres, connect_wire,
+                     postgres, postgres_catalog, weir)
 
 TABLE = """CREATE TABLE lineitem (
   l_orderkey bigint NOT NULL, l_partkey bigint NOT NULL, l_suppkey bigint NOT NULL,
@@ -38,55 +31,6 @@ TABLE = """CREATE TABLE lineitem (
   l_tax numeric(15,2) NOT NULL, l_returnflag text NOT NULL, l_linestatus text NOT NULL,
   l_shipdate date NOT NULL, l_commitdate date NOT NULL, l_receiptdate date NOT NULL,
   l_shipinstruct text NOT NULL, l_shipmode text NOT NULL, l_comment text NOT NULL)"""
-
-PASSWORD = "bench-password"
-
-
-def programs():
-    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-    if not found:
-        sys.exit("no PostgreSQL server found: apt-get install postgresql")
-    return found[-1]
-
-
-def as_postgres(command):
-    """PostgreSQL refuses to run as root."""
-    if os.getuid() != 0:
-        return command
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def postgres(folder):
-    data, port = folder / "pg", free_port()
-    data.mkdir()
-    if os.getuid() == 0:
-        user = pwd.getpwnam("postgres")
-        os.chown(data, user.pw_uid, user.pw_gid)
-    initdb = [str(programs() / "initdb"), "-D", str(data), "-U", "bench", "-A", "trust", "-N"]
-    subprocess.run(as_postgres(initdb), check=True, stdout=subprocess.DEVNULL)
-    settings = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
-                "-c", "shared_buffers=256MB", "-c", "max_wal_size=8GB",
-                "-c", f"unix_socket_directories={data}"]
-    server = subprocess.Popen(
-        as_postgres([str(programs() / "postgres"), "-D", str(data), *settings]),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(psycopg.OperationalError):
-                psycopg.connect(host="127.0.0.1", port=port, user="bench", dbname="postgres").close()
-                break
-            time.sleep(0.1)
-        yield port
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
 
 
 def load(port, folder, scale):
@@ -98,8 +42,7 @@ def load(port, folder, scale):
             break
     else:
         sys.exit("tpchgen-cli could not write lineitem")
-    with psycopg.connect(host="127.0.0.1", port=port, user="bench", dbname="postgres",
-                         autocommit=True) as connection:
+    with connect_postgres(port) as connection:
         connection.execute(TABLE)
         with connection.cursor().copy("COPY lineitem FROM STDIN (FORMAT csv, HEADER)") as copy:
             with open(next(folder.glob("**/lineitem*.csv")), "rb") as rows:
@@ -107,43 +50,6 @@ def load(port, folder, scale):
                     copy.write(chunk)
         connection.execute("VACUUM ANALYZE lineitem")
         return connection.execute("SELECT count(*) FROM lineitem").fetchone()[0]
-
-
-@contextlib.contextmanager
-def weir(folder, postgres_port):
-    binary = os.environ.get("WEIR") or shutil.which(
-        "weir", path=os.environ.get("CARGO_TARGET_DIR", "target") + "/release")
-    if not binary:
-        sys.exit("no release build of weir found: cargo build --release, or set WEIR")
-    config = folder / "config"
-    (config / "catalogs").mkdir(parents=True)
-    (config / "policy").mkdir()
-    shipped = pathlib.Path(__file__).resolve().parents[2] / "config"
-    shutil.copy(shipped / "policy/model.conf", config / "policy/model.conf")
-    (config / "policy/policy.csv").write_text(
-        "p, role:bench, *, *, select, , allow\np, role:bench, *, *, explain_remote, , allow\n")
-    ports = [free_port() for _ in range(3)]
-    (config / "weir.toml").write_text(
-        "".join(f'[{door}]\nlisten = "127.0.0.1:{port}"\n'
-                for door, port in zip(("postgres", "flight", "http"), ports)))
-    (config / "catalogs/pg.toml").write_text(
-        'source = "postgres"\n'
-        f'url = "postgres://bench@127.0.0.1:{postgres_port}/postgres"\n')
-    options = ["--config", str(config / "weir.toml")]
-    subprocess.run([binary, "user", "add", "bench", "--role", "bench", "--tenant", "bench",
-                    "--password-stdin", *options], input=PASSWORD + "\n", text=True, check=True,
-                   stdout=subprocess.DEVNULL)
-    server = subprocess.Popen([binary, "serve", *options], stderr=open(folder / "weir.log", "w"))
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", ports[0])).close()
-                break
-            time.sleep(0.1)
-        yield server.pid, ports
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
 
 
 class Peak:
@@ -172,11 +78,9 @@ class Peak:
 
 
 def by_flight(ports):
-    with flightsql.connect(f"grpc://127.0.0.1:{ports[1]}",
-                           db_kwargs={"username": "bench", "password": PASSWORD}) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT * FROM pg.public.lineitem")
-            return sum(batch.num_rows for batch in cursor.fetch_record_batch())
+    with connect_flight(ports) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM pg.public.lineitem")
+        return sum(batch.num_rows for batch in cursor.fetch_record_batch())
 
 
 def by_psql(port, sql, user, database, password=None):
@@ -188,15 +92,8 @@ def by_psql(port, sql, user, database, password=None):
         sys.exit(f"psql failed: {result.stderr}")
 
 
-def by_duckdb(port, threads=2):
-    connection = duckdb.connect(config={"threads": threads})
-    # The package carries the extension as a file.
-    package = pathlib.Path(duckdb_extension_postgres_scanner.__file__).parent
-    extension = next(package.glob("extensions/*/postgres_scanner.duckdb_extension"))
-    connection.execute(f"LOAD '{extension}'")
-    connection.execute(
-        f"ATTACH 'host=127.0.0.1 port={port} user=bench dbname=postgres' AS pg (TYPE postgres, READ_ONLY)")
-    reader = connection.execute("SELECT * FROM pg.public.lineitem").fetch_record_batch(100_000)
+def by_duckdb(port):
+    reader = connect_duckdb(port).execute("SELECT * FROM pg.public.lineitem").fetch_record_batch(100_000)
     return sum(batch.num_rows for batch in reader)
 
 
@@ -208,9 +105,10 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         folder.chmod(0o755)
-        with postgres(folder) as port:
+        settings = ["fsync=off", "shared_buffers=256MB", "max_wal_size=8GB"]
+        with postgres(folder / "pg", settings) as port:
             rows = load(port, folder, arguments.scale)
-            with weir(folder, port) as (pid, ports):
+            with weir(folder, {"pg": postgres_catalog(port)}) as (pid, ports):
                 copy = "\\copy (SELECT * FROM {}lineitem) TO '/dev/null' (FORMAT binary)"
                 contenders = {
                     "weir, Flight SQL into Arrow": lambda: by_flight(ports),
@@ -237,7 +135,7 @@ def main():
                     "Flight SQL": lambda: by_flight(ports),
                     "Postgres wire, COPY": lambda: by_psql(
                         ports[0], copy.format("pg."), "bench", "weir", PASSWORD),
-                    "Postgres wire, one Execute": lambda: by_extended(ports[0], select),
+                    "Postgres wire, one Execute": lambda: by_extended(ports, select),
                 }.items():
                     with Peak(pid) as peak:
                         read()
@@ -245,10 +143,9 @@ def main():
                           f"(of {peak.highest:.0f} MB)")
 
 
-def by_extended(port, sql):
+def by_extended(ports, sql):
     """The extended protocol with binary results and no row limit; rows are counted and dropped."""
-    with psycopg.connect(host="127.0.0.1", port=port, user="bench", dbname="weir",
-                         password=PASSWORD, autocommit=True) as connection:
+    with connect_wire(ports) as connection:
         cursor = connection.cursor(binary=True)
         return sum(1 for _ in cursor.stream(sql))
 

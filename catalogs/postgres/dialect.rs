@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, NaiveDateTime};
 
-use crate::sql::{Dialect, DialectLimits, Literal, Pages, Pattern};
+use crate::sql::{CastType, Dialect, DialectLimits, Literal, Pages, Pattern};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Postgres;
@@ -126,7 +126,38 @@ impl Dialect for Postgres {
         Some(())
     }
 
-    fn limit(&self, out: &mut String, limit: Option<u64>, offset: Option<u64>) -> Option<()> {
+    fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()> {
+        let type_name = match to {
+            CastType::Integer(16) => "int2",
+            CastType::Integer(32) => "int4",
+            CastType::Integer(64) => "int8",
+            CastType::Integer(_) => return None,
+            CastType::Decimal => "numeric",
+        };
+        write!(out, "({operand})::pg_catalog.{type_name}").ok()
+    }
+
+    fn no_columns(&self, _: &mut String) {}
+
+    fn order_key(
+        &self,
+        out: &mut String,
+        operand: &str,
+        is_descending: bool,
+        nulls_first: bool,
+    ) -> Option<()> {
+        let direction = if is_descending { "DESC" } else { "ASC" };
+        let nulls = if nulls_first { "FIRST" } else { "LAST" };
+        write!(out, "{operand} {direction} NULLS {nulls}").ok()
+    }
+
+    fn limit(
+        &self,
+        out: &mut String,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        _: bool,
+    ) -> Option<()> {
         let fits = |count: &u64| i64::try_from(*count).is_ok();
         if let Some(limit) = limit.filter(fits) {
             write!(out, " LIMIT {limit}").ok()?;

@@ -93,7 +93,14 @@ impl RemoteSql for Server {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { filter: true, limit: true, cancel: true, ..Capabilities::default() }
+        Capabilities {
+            filter: true,
+            limit: true,
+            sort: true,
+            aggregate: true,
+            join: true,
+            cancel: true,
+        }
     }
 
     async fn discover(&self) -> Result<Vec<TableDefinition>> {

@@ -91,7 +91,7 @@ fn scalar(remote: &RemoteType, numeric: NumericAs) -> Option<(DataType, Compare)
         Type::NUMERIC => (numeric_type(remote.modifier, numeric)?, Compare::Native),
         Type::TEXT | Type::VARCHAR | Type::NAME => (DataType::Utf8, text),
         Type::BPCHAR => match remote.collation {
-            Some(_) => (DataType::Utf8, Compare::PaddedText),
+            Some(collation) => (DataType::Utf8, Compare::PaddedText(collation)),
             None => (DataType::Utf8, Compare::Never),
         },
         Type::JSON | Type::JSONB => (DataType::Utf8, Compare::Never),

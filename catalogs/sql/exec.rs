@@ -25,14 +25,14 @@ use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{
     RemoteQuery, RemoteSplit, RemoteSql, Sql,
-    ir::Query,
+    ir::{From, Output, Query, Scalar},
     keys::{self, Keys},
-    pushdown::RemoteColumns,
+    pushdown::RemoteValue,
     render::render,
     split::{SharedRead, SplitPlan, SplitRows},
     statistics,
 };
-use crate::{QueryLabel, SourceError, SourceErrorKind};
+use crate::{QueryLabel, SourceError, SourceErrorKind, TableStatistics};
 
 /// Runs a [`Query`] at its source. `EXPLAIN` shows the statement, `EXPLAIN ANALYZE` what came back.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ pub struct RemoteExec {
     takes_limit: bool,
     split: Option<Split>,
     join_keys: Option<JoinKeyFilters>,
+    notes: Vec<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -53,8 +54,8 @@ pub struct RemoteExec {
 /// Filters whose values are found while the query runs.
 #[derive(Debug, Clone)]
 struct JoinKeyFilters {
-    /// How the columns of the answer compare at the source, in their order.
-    columns: Arc<RemoteColumns>,
+    /// What the columns of the answer are, in terms of the query's FROM.
+    values: Arc<[RemoteValue]>,
     filters: Vec<Arc<DynamicFilterPhysicalExpr>>,
 }
 
@@ -94,6 +95,7 @@ impl RemoteExec {
             takes_limit: false,
             split: None,
             join_keys: None,
+            notes: Vec::new(),
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -106,22 +108,36 @@ impl RemoteExec {
 
     /// Reads the table by several connections, if it has pages enough and the source can. At most
     /// `partitions` of them: more would wait for somebody to take their rows.
-    pub(super) fn with_split_read(mut self, pages: u64, partitions: usize) -> Self {
-        let streams = match self.remote.split_read() {
-            Some(reader) if self.query.is_plain() => reader.streams(pages).min(partitions),
-            Some(_) | None => 1,
+    pub fn with_split_read(mut self, table: &TableStatistics, partitions: usize) -> Self {
+        let streams = match (self.remote.split_read(), table.pages) {
+            (Some(reader), Some(pages)) if self.query.is_plain() && self.is_most_of(table) => {
+                reader.streams(pages).min(partitions)
+            }
+            _ => 1,
         };
         if streams > 1 {
+            let pages = table.pages.unwrap_or_default();
             self.split = Some(Split { pages, streams, plan: Arc::default() });
             self.properties = properties(&self.schema, streams);
         }
         self
     }
 
-    /// Lets the keys of joins limit the statement. `columns` are those of the answer, in their order,
-    /// under the names that they have there.
-    pub fn with_join_keys(mut self, columns: RemoteColumns) -> Self {
-        self.join_keys = Some(JoinKeyFilters { columns: Arc::new(columns), filters: Vec::new() });
+    /// Whether a statement that reads all pages is no worse than one that may use an index.
+    fn is_most_of(&self, table: &TableStatistics) -> bool {
+        /// Of the rows, a tenth: about where PostgreSQL itself prefers to read a table whole.
+        const PART: usize = 10;
+        let all = table.rows.and_then(|rows| usize::try_from(rows).ok());
+        match (self.estimates.num_rows.get_value(), all) {
+            (Some(rows), Some(all)) => rows.saturating_mul(PART) >= all,
+            _ => false,
+        }
+    }
+
+    /// Lets the keys of joins limit the statement. `values` are what the columns of the answer are, in
+    /// their order and in terms of the query's FROM.
+    pub fn with_join_keys(mut self, values: Vec<RemoteValue>) -> Self {
+        self.join_keys = Some(JoinKeyFilters { values: values.into(), filters: Vec::new() });
         self
     }
 
@@ -143,6 +159,11 @@ impl RemoteExec {
     fn fresh(&self) -> Self {
         let split = self.split.as_ref().map(|split| Split { plan: Arc::default(), ..*split });
         Self { split, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
+    /// Says in EXPLAIN why nodes above run here.
+    pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 
     /// The statement, without the label of a query.
@@ -228,15 +249,17 @@ impl Read {
 
     /// Puts the keys of joins into the statement. A statement that would become too long stays.
     async fn wait_for_keys(&mut self) -> DataFusionResult<Wanted> {
-        let Some(JoinKeyFilters { columns, filters }) = self.join_keys.take() else {
+        let Some(JoinKeyFilters { values, filters }) = self.join_keys.take() else {
             return Ok(Wanted::Everything);
         };
         let dialect = self.remote.dialect();
-        match keys::wait(&filters, &self.schema, &columns, dialect).await? {
+        let mut query = self.query.clone();
+        let Some(values) = enclose(&mut query, &values) else { return Ok(Wanted::Everything) };
+        match keys::wait(&filters, &self.schema, &values, dialect).await? {
             Keys::Nothing => Ok(Wanted::Nothing),
             Keys::Everything => Ok(Wanted::Everything),
             Keys::Some { predicate, count } => {
-                let query = self.query.clone().filtered(predicate);
+                query.and(predicate);
                 let Some(sql) = render(dialect, &query) else { return Ok(Wanted::Everything) };
                 self.keys.add(count);
                 (self.query, self.sql) = (query, sql);
@@ -253,6 +276,25 @@ impl Read {
         let query = RemoteQuery { sql, schema: self.schema, relation: self.relation };
         Ok(self.remote.query(query).await?)
     }
+}
+
+/// Makes a query take one more condition, and answers what its columns are then: a group and a LIMIT
+/// are made before the condition. `None`: its columns can't be told apart.
+fn enclose(query: &mut Query, values: &[RemoteValue]) -> Option<Vec<RemoteValue>> {
+    if query.is_open() {
+        return Some(values.to_vec());
+    }
+    let mut seen = HashSet::new();
+    if !query.columns.iter().all(|column| seen.insert(&column.name)) {
+        return None;
+    }
+    let columns: Vec<_> = query.columns.iter().map(|column| column.name.clone()).collect();
+    let values = values.iter().zip(&columns).map(|(value, name)| value.named(name)).collect();
+    let columns = columns.into_iter();
+    let columns = columns.map(|name| Output { value: Scalar::Column(name.clone()), name });
+    let inner = From::Level(Box::new(query.clone()));
+    *query = Query { columns: columns.collect(), ..Query::all_of(inner) };
+    Some(values)
 }
 
 enum Wanted {
@@ -292,7 +334,8 @@ impl DisplayAs for RemoteExec {
         if self.has_filters() {
             write!(f, "{between}join_keys=true")?;
         }
-        write!(f, "{between}sql={sql}")
+        write!(f, "{between}sql={sql}")?;
+        self.notes.iter().try_for_each(|note| write!(f, "; not pushed: {note}"))
     }
 }
 
@@ -417,7 +460,7 @@ impl ExecutionPlan for RemoteExec {
         let (remote, relation) = (self.remote.clone(), self.relation.clone());
         let mut exec = Self::new(remote, relation, query, self.schema.clone(), estimates).ok()?;
         exec.join_keys.clone_from(&self.join_keys);
-        Some(Arc::new(exec.with_limit_pushdown(true)))
+        Some(Arc::new(exec.with_limit_pushdown(true).with_notes(self.notes.clone())))
     }
 
     fn fetch(&self) -> Option<usize> {

@@ -1,59 +1,82 @@
 //! The queries that are sent to sources: nested levels of `SELECT`, and closed expressions.
 //!
 //! Invariant: everything here means the same at every source that renders it. What does not
-//! (functions, casts, arithmetic, integer division) has no node.
+//! (functions, casts that round, arithmetic that may overflow, division) has no node.
 
 use std::sync::Arc;
 
-/// One level of `SELECT columns FROM … WHERE … ORDER BY … LIMIT … OFFSET …`.
+/// One level of `SELECT columns FROM … WHERE … GROUP BY … ORDER BY … LIMIT … OFFSET …`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// May be empty: then only the number of rows counts.
     pub columns: Vec<Output>,
     pub from: From,
     pub filter: Option<Scalar>,
+    /// `Some`: one row for each group; with no key, one row in all. What HAVING would say is the
+    /// filter of a level above.
+    pub group_by: Option<Vec<Scalar>>,
     pub order_by: Vec<OrderBy>,
     pub limit: Option<u64>,
     pub offset: Option<u64>,
 }
 
 impl Query {
-    /// Whether it gives rows of one table, each on its own: a predicate over them may join the
-    /// others, and the rows of two parts of the table are those of the whole.
+    /// Whether it gives rows of one table, each on its own: the rows of two parts of the table are then
+    /// those of the whole.
     pub fn is_plain(&self) -> bool {
-        let Self { columns: _, from, filter: _, order_by, limit, offset } = self;
-        matches!(from, From::Table(_)) && order_by.is_empty() && limit.is_none() && offset.is_none()
+        matches!(self.from, From::Table(_)) && self.order_by.is_empty() && self.is_open()
     }
 
-    /// The rows that also pass a predicate over the columns of the answer, which have the names that
-    /// they have in the table.
-    pub(super) fn filtered(self, predicate: Scalar) -> Self {
-        if self.is_plain() {
-            let filter = match self.filter {
-                Some(own) => Scalar::And(vec![own, predicate]),
-                None => predicate,
-            };
-            return Self { filter: Some(filter), ..self };
-        }
-        let columns = self.columns.iter().map(|column| Output {
-            value: Scalar::Column(column.name.clone()),
-            name: column.name.clone(),
-        });
+    /// Whether one more condition on the rows of FROM is one on the rows of the answer.
+    pub fn is_open(&self) -> bool {
+        self.group_by.is_none() && self.limit.is_none() && self.offset.is_none()
+    }
+
+    /// Every row and no column of `from`.
+    pub fn all_of(from: From) -> Self {
         Self {
-            columns: columns.collect(),
-            from: From::Level(Box::new(self)),
-            filter: Some(predicate),
+            columns: Vec::new(),
+            from,
+            filter: None,
+            group_by: None,
             order_by: Vec::new(),
             limit: None,
             offset: None,
         }
     }
+
+    /// Adds a condition that rows must meet as well.
+    pub fn and(&mut self, condition: Scalar) {
+        self.filter = Some(match self.filter.take() {
+            None => condition,
+            Some(Scalar::And(mut parts)) => {
+                parts.push(condition);
+                Scalar::And(parts)
+            }
+            Some(filter) => Scalar::And(vec![filter, condition]),
+        });
+    }
 }
 
+/// Where rows come from. Column names are unique in all of a join, so that none needs a qualifier.
 #[derive(Debug, Clone, PartialEq)]
 pub enum From {
     Table(TableName),
     Level(Box<Query>),
+    Join {
+        kind: JoinKind,
+        left: Box<From>,
+        right: Box<From>,
+        on: Scalar,
+    },
+    /// All rows of each, with the names of the first.
+    UnionAll(Vec<Query>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    Inner,
+    Left,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,6 +128,57 @@ pub enum Scalar {
     And(Vec<Scalar>),
     Or(Vec<Scalar>),
     Not(Box<Scalar>),
+    /// Whether the query has a row; it may name the columns of the level that asks.
+    Exists(Box<Query>),
+    /// Exact, and never beyond the type: whoever builds it has proven that.
+    Arithmetic {
+        operator: Arithmetic,
+        left: Box<Scalar>,
+        right: Box<Scalar>,
+    },
+    /// To a type that holds every value of the operand, or else an error.
+    Cast {
+        operand: Box<Scalar>,
+        to: CastType,
+    },
+    /// `CASE WHEN … THEN … ELSE … END`; NULL where nothing holds and there is no ELSE.
+    Case {
+        branches: Vec<(Scalar, Scalar)>,
+        otherwise: Option<Box<Scalar>>,
+    },
+    /// Of a group; only in the columns of a level that groups.
+    Aggregate {
+        function: Aggregate,
+        /// `None`: counts rows.
+        operand: Option<Box<Scalar>>,
+        is_distinct: bool,
+        filter: Option<Box<Scalar>>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CastType {
+    /// A signed integer of so many bits.
+    Integer(u8),
+    /// A number of any digits.
+    Decimal,
+}
+
+/// Functions over a group that answer alike everywhere. There is no average: it is a sum and a
+/// count, divided by whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    Count,
+    Sum,
+    Min,
+    Max,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

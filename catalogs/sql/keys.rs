@@ -33,7 +33,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     exec::RemoteExec,
     ir::Scalar,
-    pushdown::{RemoteColumns, push},
+    pushdown::{Inputs, Refusal, RemoteValue, push},
     render::{Dialect, rendered_bytes},
 };
 
@@ -105,7 +105,7 @@ pub(super) enum Keys {
 pub(super) async fn wait(
     filters: &[Arc<DynamicFilterPhysicalExpr>],
     schema: &Schema,
-    columns: &RemoteColumns,
+    values: &[RemoteValue],
     dialect: &dyn Dialect,
 ) -> DataFusionResult<Keys> {
     let deadline = Instant::now() + PATIENCE;
@@ -115,7 +115,21 @@ pub(super) async fn wait(
             domain = domain.and(Domain::of(&filter.current()?, schema));
         }
     }
-    Ok(domain.keys(schema, columns, dialect))
+    Ok(domain.keys(&Answer { schema, values }, dialect))
+}
+
+/// The columns of a statement, by their names here.
+struct Answer<'a> {
+    schema: &'a Schema,
+    values: &'a [RemoteValue],
+}
+
+impl Inputs for Answer<'_> {
+    fn value(&self, column: &datafusion::common::Column) -> Result<RemoteValue, Refusal> {
+        let index = self.schema.index_of(&column.name).ok();
+        let value = index.and_then(|index| self.values.get(index));
+        value.cloned().ok_or_else(|| Refusal::new("the column is not of the statement"))
+    }
 }
 
 /// Rows that may pass: by column (its position), and in all of them.
@@ -263,19 +277,19 @@ impl Domain {
         }
     }
 
-    fn keys(self, schema: &Schema, columns: &RemoteColumns, dialect: &dyn Dialect) -> Keys {
+    fn keys(self, answer: &Answer<'_>, dialect: &dyn Dialect) -> Keys {
         let Self::Columns(by_column) = self else { return Keys::Nothing };
         let (mut predicates, mut count) = (Vec::new(), 0);
         for (index, values) in by_column {
             if values.list.as_ref().is_some_and(Vec::is_empty) && !values.has_null {
                 return Keys::Nothing;
             }
-            let name = schema.field(index).name();
+            let name = answer.schema.field(index).name();
             // Predicates speak of columns by name.
-            if !schema.index_of(name).is_ok_and(|first| first == index) {
+            if !answer.schema.index_of(name).is_ok_and(|first| first == index) {
                 continue;
             }
-            if let Some((predicate, keys)) = values.predicate(name, schema, columns, dialect) {
+            if let Some((predicate, keys)) = values.predicate(name, answer, dialect) {
                 predicates.push(predicate);
                 count += keys;
             }
@@ -337,13 +351,12 @@ impl Values {
     fn predicate(
         self,
         name: &str,
-        schema: &Schema,
-        columns: &RemoteColumns,
+        answer: &Answer<'_>,
         dialect: &dyn Dialect,
     ) -> Option<(Scalar, usize)> {
         let limits = dialect.limits();
         let column = || Expr::Column(datafusion::common::Column::new_unqualified(name));
-        let pushed = |expr: &Expr| push(expr, schema, columns).map(|pushed| pushed.predicate);
+        let pushed = |expr: &Expr| push(expr, answer).ok().map(|pushed| pushed.predicate);
         let null = match self.has_null {
             // A source that can't find NULL must be asked for all rows.
             true => Some(pushed(&column().is_null())?),

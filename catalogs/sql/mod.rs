@@ -5,6 +5,7 @@
 //! or the pushdown rules do not know is not pushed, so that an answer never depends on pushdown.
 
 mod exec;
+mod fragment;
 mod ir;
 mod keys;
 mod pushdown;
@@ -22,10 +23,17 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::{Capabilities, CatalogName, Result, TableDefinition};
 
 pub use exec::RemoteExec;
-pub use ir::{Comparison, From, Literal, OrderBy, Output, Pattern, Query, Scalar, TableName};
+pub use fragment::FragmentTable;
+pub use ir::{
+    Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
+    Query, Scalar, TableName,
+};
 pub use keys::JoinKeys;
-pub use pushdown::{Collation, Compare, Precision, Pushed, RemoteColumn, RemoteColumns, push};
-pub use render::{Dialect, DialectLimits, Pages, Sql, render};
+pub use pushdown::{
+    Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
+    RemoteValue, TableInputs, push, push_value,
+};
+pub use render::{Dialect, DialectLimits, Pages, Sql, render, rendered_bytes};
 pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};
 pub use table::{PushdownMode, RemoteTable};
 

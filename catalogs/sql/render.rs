@@ -3,11 +3,14 @@
 //! Invariant: names and literals are written by the dialect's two writers and by nothing else, and
 //! [`Sql`] is made only here. `None` means "not known, so not pushed", never "left out".
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use crate::QueryLabel;
 
-use super::ir::{Comparison, From, Literal, OrderBy, Pattern, Query, Scalar, TableName};
+use super::ir::{
+    Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Pattern, Query,
+    Scalar, TableName,
+};
 
 /// One statement that reads. Only [`render`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +87,28 @@ pub trait Dialect: fmt::Debug + Send + Sync {
         None
     }
 
-    /// What follows ORDER BY, with the spaces around it.
-    fn limit(&self, out: &mut String, limit: Option<u64>, offset: Option<u64>) -> Option<()>;
+    fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()>;
+
+    /// What stands between SELECT and FROM when only the number of rows counts.
+    fn no_columns(&self, out: &mut String);
+
+    /// One key of ORDER BY: NULLs stand where `nulls_first` says, whatever the source's habit.
+    fn order_key(
+        &self,
+        out: &mut String,
+        operand: &str,
+        is_descending: bool,
+        nulls_first: bool,
+    ) -> Option<()>;
+
+    /// What follows ORDER BY (or its place, when `is_ordered` is false), with the space before it.
+    fn limit(
+        &self,
+        out: &mut String,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        is_ordered: bool,
+    ) -> Option<()>;
 }
 
 /// The statement, if the dialect knows how to say all of it.
@@ -103,14 +126,14 @@ pub(super) fn render_part(
         return None;
     }
     let mut out = String::new();
-    Renderer { dialect, pages }.level(&mut out, query)?;
+    Renderer { dialect, pages, levels: Cell::new(0) }.level(&mut out, query)?;
     (out.len() <= dialect.limits().statement_bytes).then_some(Sql(out))
 }
 
 /// How many bytes the dialect needs for this predicate, if it can say it.
-pub(super) fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
+pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
     let mut out = String::new();
-    Renderer { dialect, pages: None }.scalar(&mut out, scalar)?;
+    Renderer { dialect, pages: None, levels: Cell::new(0) }.scalar(&mut out, scalar)?;
     Some(out.len())
 }
 
@@ -118,6 +141,8 @@ struct Renderer<'a> {
     dialect: &'a dyn Dialect,
     /// Of the table of a plain query.
     pages: Option<Pages>,
+    /// Levels that have a name so far: each gets its own.
+    levels: Cell<usize>,
 }
 
 impl Renderer<'_> {
@@ -126,25 +151,16 @@ impl Renderer<'_> {
         for (index, column) in query.columns.iter().enumerate() {
             out.push_str(if index == 0 { " " } else { ", " });
             self.scalar(out, &column.value)?;
-            if column.value != Scalar::Column(column.name.clone()) {
+            if !matches!(&column.value, Scalar::Column(name) if *name == column.name) {
                 out.push_str(" AS ");
                 self.dialect.identifier(out, &column.name)?;
             }
         }
-        out.push_str(" FROM ");
-        match &query.from {
-            From::Table(TableName { schema, name }) => {
-                self.dialect.identifier(out, schema)?;
-                out.push('.');
-                self.dialect.identifier(out, name)?;
-            }
-            From::Level(level) => {
-                out.push('(');
-                self.level(out, level)?;
-                out.push_str(") AS ");
-                self.dialect.identifier(out, "level")?;
-            }
+        if query.columns.is_empty() {
+            self.dialect.no_columns(out);
         }
+        out.push_str(" FROM ");
+        self.from(out, &query.from)?;
         match (&query.filter, self.pages) {
             (None, None) => {}
             (Some(filter), None) => {
@@ -162,18 +178,58 @@ impl Renderer<'_> {
                 self.dialect.pages(out, pages)?;
             }
         }
-        self.order_by(out, &query.order_by)?;
-        self.dialect.limit(out, query.limit, query.offset)
+        for (index, key) in query.group_by.iter().flatten().enumerate() {
+            out.push_str(if index == 0 { " GROUP BY " } else { ", " });
+            self.scalar(out, key)?;
+        }
+        for (index, OrderBy { value, is_descending, nulls_first }) in
+            query.order_by.iter().enumerate()
+        {
+            out.push_str(if index == 0 { " ORDER BY " } else { ", " });
+            self.dialect.order_key(out, &self.text(value)?, *is_descending, *nulls_first)?;
+        }
+        self.dialect.limit(out, query.limit, query.offset, !query.order_by.is_empty())
     }
 
-    fn order_by(&self, out: &mut String, order_by: &[OrderBy]) -> Option<()> {
-        for (index, key) in order_by.iter().enumerate() {
-            out.push_str(if index == 0 { " ORDER BY " } else { ", " });
-            self.scalar(out, &key.value)?;
-            out.push_str(if key.is_descending { " DESC" } else { " ASC" });
-            out.push_str(if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+    /// A name after a table needs no AS anywhere, and may have none in some dialects.
+    fn from(&self, out: &mut String, from: &From) -> Option<()> {
+        match from {
+            From::Table(TableName { schema, name }) => {
+                self.dialect.identifier(out, schema)?;
+                out.push('.');
+                self.dialect.identifier(out, name)
+            }
+            From::Level(level) => {
+                out.push('(');
+                self.level(out, level)?;
+                self.end_level(out)
+            }
+            From::Join { kind, left, right, on } => {
+                self.from(out, left)?;
+                out.push_str(match kind {
+                    JoinKind::Inner => " INNER JOIN ",
+                    JoinKind::Left => " LEFT JOIN ",
+                });
+                self.from(out, right)?;
+                out.push_str(" ON ");
+                self.scalar(out, on)
+            }
+            From::UnionAll(queries) => {
+                for (index, query) in queries.iter().enumerate() {
+                    out.push_str(if index == 0 { "((" } else { " UNION ALL (" });
+                    self.level(out, query)?;
+                    out.push(')');
+                }
+                self.end_level(out)
+            }
         }
-        Some(())
+    }
+
+    fn end_level(&self, out: &mut String) -> Option<()> {
+        let number = self.levels.get() + 1;
+        self.levels.set(number);
+        out.push_str(") ");
+        self.dialect.identifier(out, &format!("l{number}"))
     }
 
     fn scalar(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
@@ -186,6 +242,68 @@ impl Renderer<'_> {
             Scalar::Bytewise(operand) => self.dialect.bytewise(out, &self.text(operand)?),
             Scalar::Like { operand, pattern } => {
                 self.dialect.like(out, &self.text(operand)?, pattern)
+            }
+            Scalar::Cast { operand, to } => self.dialect.cast(out, &self.text(operand)?, *to),
+            Scalar::Exists(query) => {
+                out.push_str("EXISTS (");
+                self.level(out, query)?;
+                out.push(')');
+                Some(())
+            }
+            Scalar::Arithmetic { operator, left, right } => {
+                out.push('(');
+                self.scalar(out, left)?;
+                out.push_str(match operator {
+                    Arithmetic::Add => " + ",
+                    Arithmetic::Subtract => " - ",
+                    Arithmetic::Multiply => " * ",
+                });
+                self.scalar(out, right)?;
+                out.push(')');
+                Some(())
+            }
+            Scalar::Case { branches, otherwise } => {
+                out.push_str("CASE");
+                for (condition, value) in branches {
+                    out.push_str(" WHEN ");
+                    self.scalar(out, condition)?;
+                    out.push_str(" THEN ");
+                    self.scalar(out, value)?;
+                }
+                if let Some(value) = otherwise {
+                    out.push_str(" ELSE ");
+                    self.scalar(out, value)?;
+                }
+                out.push_str(" END");
+                Some(())
+            }
+            Scalar::Aggregate { function, operand, is_distinct, filter } => {
+                out.push_str(match function {
+                    Aggregate::Count => "count(",
+                    Aggregate::Sum => "sum(",
+                    Aggregate::Min => "min(",
+                    Aggregate::Max => "max(",
+                });
+                if *is_distinct {
+                    out.push_str("DISTINCT ");
+                }
+                match (operand, filter) {
+                    (None, None) => out.push('*'),
+                    (Some(operand), None) => self.scalar(out, operand)?,
+                    // FILTER is not known everywhere; a NULL is left out by every function.
+                    (operand, Some(filter)) => {
+                        out.push_str("CASE WHEN ");
+                        self.scalar(out, filter)?;
+                        out.push_str(" THEN ");
+                        match operand {
+                            Some(operand) => self.scalar(out, operand)?,
+                            None => out.push('1'),
+                        }
+                        out.push_str(" END");
+                    }
+                }
+                out.push(')');
+                Some(())
             }
             Scalar::Compare { comparison, left, right } => {
                 self.scalar(out, left)?;

@@ -73,7 +73,15 @@ fn selectivity(filter: &Scalar, rows: u64, table: &TableStatistics, schema: &Sch
         Scalar::And(parts) => parts.iter().map(part).product(),
         Scalar::Or(parts) => 1.0 - parts.iter().map(|scalar| 1.0 - part(scalar)).product::<f64>(),
         Scalar::Not(operand) => 1.0 - part(operand),
-        Scalar::Column(_) | Scalar::Literal(_) | Scalar::ReadAs { .. } | Scalar::Bytewise(_) => 0.5,
+        Scalar::Exists(_)
+        | Scalar::Case { .. }
+        | Scalar::Column(_)
+        | Scalar::Literal(_)
+        | Scalar::ReadAs { .. }
+        | Scalar::Bytewise(_)
+        | Scalar::Arithmetic { .. }
+        | Scalar::Cast { .. }
+        | Scalar::Aggregate { .. } => 0.5,
     };
     fraction.clamp(0.0, 1.0)
 }

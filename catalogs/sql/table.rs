@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{DFSchema, Result as DataFusionResult, Statistics, stats},
+    common::{DFSchema, Result as DataFusionResult, Statistics},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction},
     physical_expr::expressions::Column,
     physical_plan::{
@@ -20,7 +20,7 @@ use super::{
     RemoteSql,
     exec::RemoteExec,
     ir::{From, Output, Query, Scalar, TableName},
-    pushdown::{Precision, Pushed, RemoteColumns, push},
+    pushdown::{Precision, Pushed, RemoteColumns, TableInputs, push},
     render::rendered_bytes,
     statistics,
 };
@@ -71,9 +71,27 @@ impl RemoteTable {
         &self.definition
     }
 
+    pub fn remote(&self) -> &Arc<dyn RemoteSql> {
+        &self.remote
+    }
+
+    pub fn mode(&self) -> PushdownMode {
+        self.mode
+    }
+
+    /// `catalog.schema.table`
+    pub fn relation(&self) -> &Arc<str> {
+        &self.relation
+    }
+
+    /// What the table's columns are at the source.
+    pub fn inputs(&self) -> TableInputs<'_> {
+        TableInputs { schema: &self.definition.columns, columns: &self.columns }
+    }
+
     fn push(&self, filter: &Expr) -> Option<Pushed> {
         let is_allowed = self.remote.capabilities().filter && self.mode != PushdownMode::Off;
-        is_allowed.then(|| push(filter, &self.definition.columns, &self.columns)).flatten()
+        is_allowed.then(|| push(filter, &self.inputs()).ok()).flatten()
     }
 
     fn output(&self, index: usize) -> DataFusionResult<Output> {
@@ -90,7 +108,14 @@ impl RemoteTable {
             return Err(error.into());
         }
         let column = self.columns.columns.get(index).ok_or_else(|| self.bug("no such column"))?;
-        Ok(Output { value: column.read(), name: column.name.clone() })
+        let value = column.value(column_field.data_type()).read();
+        Ok(Output { value, name: column.name.clone() })
+    }
+
+    /// The table's name at the source.
+    pub fn name(&self) -> TableName {
+        let (schema, name) = (self.definition.schema.clone(), self.definition.name.clone());
+        TableName { schema, name }
     }
 
     fn bug(&self, story: &str) -> SourceError {
@@ -181,37 +206,33 @@ impl TableProvider for RemoteTable {
             && self.mode != PushdownMode::Off;
         let query = Query {
             columns: positions.iter().map(|p| self.output(*p)).collect::<DataFusionResult<_>>()?,
-            from: From::Table(TableName {
-                schema: self.definition.schema.clone(),
-                name: self.definition.name.clone(),
-            }),
             filter: match predicates.len() {
                 0 | 1 => predicates.pop(),
                 _ => Some(Scalar::And(predicates)),
             },
-            order_by: Vec::new(),
             limit: limit.filter(|_| takes_limit).map(|limit| limit as u64),
-            offset: None,
+            ..Query::all_of(From::Table(self.name()))
         };
         let columns = &self.definition.columns;
         let estimates =
             statistics::of_query(&self.definition.statistics, columns, &positions, &query);
-        let (rows, all_rows) = (estimates.num_rows, self.definition.statistics.rows);
         let schema = Arc::new(columns.project(&positions)?);
         let remote = self.remote.clone();
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
         let mut exec = exec.with_limit_pushdown(takes_limit);
         if self.remote.capabilities().filter && self.mode != PushdownMode::Off {
-            let columns =
-                positions.iter().filter_map(|position| self.columns.columns.get(*position));
-            exec = exec.with_join_keys(RemoteColumns { columns: columns.cloned().collect() });
+            let value = |position: &usize| {
+                let column = self.columns.columns.get(*position)?;
+                Some(column.value(columns.field(*position).data_type()))
+            };
+            let values: Option<Vec<_>> = positions.iter().map(value).collect();
+            exec = exec.with_join_keys(values.unwrap_or_default());
         }
-        let exec = Arc::new(match self.definition.statistics.pages {
-            Some(pages) if self.mode != PushdownMode::Off && is_most(rows, all_rows) => {
-                exec.with_split_read(pages, session.config().target_partitions())
-            }
-            Some(_) | None => exec,
-        });
+        if self.mode != PushdownMode::Off {
+            let partitions = session.config().target_partitions();
+            exec = exec.with_split_read(&self.definition.statistics, partitions);
+        }
+        let exec = Arc::new(exec);
         match conjunction(residue) {
             Some(residue) => filtered(session, exec, residue, width),
             None => Ok(exec),
@@ -220,16 +241,6 @@ impl TableProvider for RemoteTable {
 
     fn statistics(&self) -> Option<Statistics> {
         Some(statistics::of_table(&self.definition.statistics, &self.definition.columns))
-    }
-}
-
-/// Whether a statement that reads all pages is no worse than one that may use an index.
-fn is_most(rows: stats::Precision<usize>, all: Option<u64>) -> bool {
-    /// Of the rows, a tenth: about where PostgreSQL itself prefers to read a table whole.
-    const PART: usize = 10;
-    match (rows.get_value(), all.and_then(|all| usize::try_from(all).ok())) {
-        (Some(rows), Some(all)) => rows.saturating_mul(PART) >= all,
-        _ => false,
     }
 }
 

@@ -10,7 +10,6 @@ mod gate;
 mod interrupt;
 mod plan;
 mod statement;
-mod types;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -91,7 +91,7 @@ fn plan(
             &mut PlannerContext::new().with_prepare_param_data_types(parameters),
         )?;
     check_relations(&plan, limits)?;
-    let plan = super::types::correct(plan)?;
+    let plan = crate::meaning::correct(plan)?;
     let parameters = parameter_types(&plan, declared)?;
     let schema = Arc::clone(plan.schema().inner());
     Ok(Planned { plan, schema, parameters })

@@ -209,8 +209,9 @@ fn parse_one(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Result<ast:
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(limits.operator_depth())
         .with_tokens_with_locations(tokens.to_vec());
-    let statement = parser.parse_statement().map_err(syntax)?;
+    let mut statement = parser.parse_statement().map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
+    crate::meaning::correct_syntax(&mut statement);
     Ok(statement)
 }
 

@@ -1,19 +1,45 @@
 //! What runs at the sources and what runs here.
 //!
-//! Today each scan takes its projection, the filters that its source's rules allow, and a limit
-//! (`weir_catalogs::sql`); folding larger fragments comes here. So do the corrections of the
-//! engine's own faults, because a plan must be right before it may be moved.
+//! Each scan takes its projection and the filters that its source's rules allow
+//! (`weir_catalogs::sql`); [`fold`] moves whatever else a source answers alike. The corrections of
+//! the engine's own faults (`meaning`) come first, because a plan must be right before it may be
+//! moved.
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
+mod average;
+pub mod estimate;
+mod fold;
+mod join_order;
+#[cfg(test)]
+mod testing;
+
+pub use fold::fold;
+
 use std::sync::Arc;
 
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::{
+    common::Result,
+    execution::SessionState,
+    logical_expr::LogicalPlan,
+    optimizer::{Optimizer, OptimizerRule, optimize_projections::OptimizeProjections},
+};
 
-/// The engine's optimizer rules without those that change answers.
+/// The optimizer's rules, in the order in which they run.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    /// `a RIGHT JOIN b ON … WHERE COALESCE(b.f, a.f)` loses rows: the join is narrowed although the
-    /// predicate is true for NULLs of one side.
-    const WRONG: &[&str] = &["eliminate_outer_join"];
-    Optimizer::new().rules.into_iter().filter(|rule| !WRONG.contains(&rule.name())).collect()
+    /// From here on every filter stands where it belongs, and no column has been cut off yet.
+    const BEFORE_JOIN_ORDER: &str = "push_down_filter";
+    let mut rules = crate::meaning::optimizer_rules();
+    let place = rules.iter().position(|rule| rule.name() == BEFORE_JOIN_ORDER);
+    rules.insert(place.map_or(rules.len(), |place| place + 1), Arc::new(join_order::JoinOrder));
+    rules
+}
+
+/// Drops the columns of remote statements that nothing above them needs.
+pub fn prune(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(
+        plan,
+        state,
+        |_, _| {},
+    )
 }

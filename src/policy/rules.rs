@@ -166,10 +166,11 @@ pub fn parse_predicate(text: &str) -> Result<Expr, String> {
         .with_recursion_limit(50)
         .try_with_sql(text)
         .map_err(|error| format!("bad predicate: {error}"))?;
-    let expression = parser.parse_expr().map_err(|error| format!("bad predicate: {error}"))?;
+    let mut expression = parser.parse_expr().map_err(|error| format!("bad predicate: {error}"))?;
     parser
         .expect_token(&datafusion::sql::sqlparser::tokenizer::Token::EOF)
         .map_err(|error| format!("bad predicate: {error}"))?;
+    crate::meaning::correct_syntax(&mut expression);
     Ok(expression)
 }
 

@@ -60,6 +60,12 @@ impl PolicyTable {
         &self.inner
     }
 
+    /// The source's table, when its principal sees all rows and values of the columns that this
+    /// table has: what is asked of this one may then be asked of that.
+    pub fn unrestricted(&self) -> Option<&Arc<dyn TableProvider>> {
+        self.is_unrestricted().then_some(&self.inner)
+    }
+
     /// Nothing but whole columns may be missing: then a scan is the source's own.
     fn is_unrestricted(&self) -> bool {
         self.grant.row_filter.is_none()

@@ -1,0 +1,38 @@
+//! What SQL means in PostgreSQL, where the engine means something else.
+//!
+//! A statement is corrected at four places: as a tree of syntax, where it was parsed wrongly
+//! ([`correct_syntax`]); as a plan, where its types change ([`correct`], before it is authorized); once
+//! its types are settled, where only values change ([`analyzer_rules`]); and where the optimizer would
+//! change an answer ([`optimizer_rules`]).
+//!
+//! Invariant: what is right stays as it is, so that sources recognise it; what is replaced is a
+//! function named `weir_…`.
+
+use std::sync::Arc;
+
+use datafusion::optimizer::{Optimizer, OptimizerRule};
+
+mod checked;
+mod membership;
+mod outer_join;
+mod syntax;
+mod types;
+
+pub use checked::analyzer_rules;
+pub use syntax::correct_syntax;
+pub use types::correct;
+
+/// The engine's optimizer rules, those that change answers replaced.
+pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    Optimizer::new()
+        .rules
+        .into_iter()
+        .map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
+            match rule.name() {
+                "eliminate_outer_join" => Arc::new(outer_join::NarrowOuterJoin),
+                "simplify_expressions" => Arc::new(membership::SimplifyApart::new(rule)),
+                _ => rule,
+            }
+        })
+        .collect()
+}
