@@ -188,6 +188,7 @@ impl RemoteExec {
             join_keys: join_keys.filter(|keys| !keys.filters.is_empty()),
             split,
             keys: tally.keys.clone(),
+            streams: tally.streams.clone(),
         }
     }
 
@@ -210,6 +211,7 @@ struct Read {
     join_keys: Option<JoinKeyFilters>,
     split: Option<Split>,
     keys: Count,
+    streams: Count,
 }
 
 impl Read {
@@ -238,7 +240,8 @@ impl Read {
                 Ok(reader.read(Arc::new(split), rows).await?)
             }
             _ => {
-                let mut batches = self.ask().await?;
+                rows.add_stream();
+                let mut batches = self.request().await?;
                 while let Some(batch) = batches.next().await {
                     rows.send(batch?).await;
                 }
@@ -269,6 +272,11 @@ impl Read {
     }
 
     async fn ask(self) -> DataFusionResult<SendableRecordBatchStream> {
+        self.streams.add(1);
+        self.request().await
+    }
+
+    async fn request(self) -> DataFusionResult<SendableRecordBatchStream> {
         let sql = match self.label {
             Some(label) => self.sql.labelled(&label),
             None => self.sql,
@@ -419,9 +427,15 @@ impl ExecutionPlan for RemoteExec {
         let mut tally = Tally::new(&self.metrics, partition);
         let read = self.read(label, &tally);
         let batches = match &self.split {
-            None => futures::stream::once(read.whole()).try_flatten().boxed(),
+            None => {
+                tally.time();
+                futures::stream::once(read.whole()).try_flatten().boxed()
+            }
             Some(Split { streams, plan, .. }) => {
-                let start = || SharedRead::new(*streams, |rows| read.parts(rows));
+                let start = || {
+                    tally.time();
+                    SharedRead::new(*streams, read.streams.clone(), |rows| read.parts(rows))
+                };
                 match plan.join(partition, partitions, start) {
                     Some(read) => rows_of(read).boxed(),
                     None => futures::stream::empty().boxed(),
@@ -474,30 +488,54 @@ struct Tally {
     bytes: Count,
     /// Values of join keys in the statement.
     keys: Count,
-    elapsed: Time,
+    /// Connections that read.
+    streams: Count,
+    /// Of a read, whichever of its partitions began it: from the call to the first rows, and to the
+    /// end.
+    times: Option<(Time, Time)>,
+    has_rows: bool,
+    metrics: ExecutionPlanMetricsSet,
+    partition: usize,
     started: Instant,
 }
 
 impl Tally {
     fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
         Self {
             baseline: BaselineMetrics::new(metrics, partition),
-            bytes: MetricBuilder::new(metrics).counter("remote_bytes", partition),
-            keys: MetricBuilder::new(metrics).counter("join_keys", partition),
-            elapsed: MetricBuilder::new(metrics).subset_time("remote_time", partition),
+            bytes: counter("remote_bytes"),
+            keys: counter("join_keys"),
+            streams: counter("streams"),
+            times: None,
+            has_rows: false,
+            metrics: metrics.clone(),
+            partition,
             started: Instant::now(),
         }
+    }
+
+    /// This stream begins the read.
+    fn time(&mut self) {
+        let time = |name| MetricBuilder::new(&self.metrics).subset_time(name, self.partition);
+        self.times = Some((time("remote_first_row_time"), time("remote_time")));
     }
 
     fn add(&mut self, batch: &RecordBatch) {
         self.baseline.record_output(batch.num_rows());
         let bytes = batch.columns().iter().map(|column| column.get_array_memory_size());
         self.bytes.add(bytes.sum());
+        if let Some((first, _)) = self.times.as_ref().filter(|_| !self.has_rows) {
+            first.add_elapsed(self.started);
+        }
+        self.has_rows = true;
     }
 }
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        self.elapsed.add_elapsed(self.started);
+        if let Some((_, total)) = &self.times {
+            total.add_elapsed(self.started);
+        }
     }
 }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use datafusion::{
     common::{Result as DataFusionResult, runtime::SpawnedTask},
     error::DataFusionError,
+    physical_plan::metrics::Count,
 };
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
@@ -72,6 +73,11 @@ impl RemoteSplit {
 pub struct SplitRows(Arc<Queue>);
 
 impl SplitRows {
+    /// One more connection takes part.
+    pub fn add_stream(&self) {
+        self.0.streams.add(1);
+    }
+
     /// Waits until there is room.
     pub async fn send(&self, batch: RecordBatch) {
         if let Ok(room) = self.0.room.acquire().await {
@@ -89,6 +95,8 @@ struct Queue {
     batches: Mutex<VecDeque<RecordBatch>>,
     room: Semaphore,
     news: Notify,
+    /// Connections that read.
+    streams: Count,
     /// How the read ended; what is in the queue is still to be taken.
     outcome: OnceLock<Result<(), Arc<DataFusionError>>>,
 }
@@ -169,7 +177,7 @@ pub(super) struct SharedRead {
 
 impl SharedRead {
     /// The work hands over every row, once. Nothing is asked before somebody polls.
-    pub fn new<F>(streams: usize, work: impl FnOnce(SplitRows) -> F) -> Self
+    pub fn new<F>(streams: usize, used: Count, work: impl FnOnce(SplitRows) -> F) -> Self
     where
         F: Future<Output = DataFusionResult<()>> + Send + 'static,
     {
@@ -177,6 +185,7 @@ impl SharedRead {
             batches: Mutex::default(),
             room: Semaphore::new(streams.max(1) * BATCHES_PER_STREAM),
             news: Notify::new(),
+            streams: used,
             outcome: OnceLock::new(),
         });
         let work = work(SplitRows(queue.clone())).boxed();
