@@ -24,6 +24,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     async fn check(&self) -> Result<String>;
 
     /// The schema whose tables need no schema name, such as `public` or `dbo`.
+    /// Ends when a table turned out to be other than [`Source::discover`] found it. A source that
+    /// does not notice never ends it.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
     fn default_schema(&self) -> &str;
 }
 

@@ -4,7 +4,24 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 
-use crate::harness::{World, clients::told, code};
+use crate::harness::{
+    World,
+    clients::told,
+    code,
+    fault::{Fault, FaultyProxy},
+};
+
+/// Each way in which a source can break off: how, and after how many bytes of its answer.
+const FAULTS: &[(Fault, usize)] = &[
+    (Fault::Close, 0),
+    (Fault::Close, 300_001),
+    (Fault::Reset, 0),
+    (Fault::Reset, 300_001),
+    (Fault::Garbage, 0),
+    (Fault::Garbage, 300_001),
+    (Fault::Stall, 0),
+    (Fault::Stall, 300_001),
+];
 
 #[tokio::test]
 async fn a_source_killed_in_the_middle_is_an_error() {
@@ -70,4 +87,93 @@ async fn a_changed_table_is_an_error() {
     assert!(refused.starts_with("HV") || refused == "42P01", "{refused}");
     admin.rows("REFRESH CATALOG sales").await.unwrap();
     assert_eq!(admin.refusal("SELECT i FROM sales.edges").await, "42P01");
+}
+
+/// Whatever breaks, and wherever: an error that says to try again, and the catalog works again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_breaks_off_is_an_error() {
+    let proxy = FaultyProxy::start().await;
+    let world = World::start_with(|weir| {
+        let url = format!("postgres://owner@127.0.0.1:{}/shop", proxy.port);
+        let source = format!("source = \"postgres\"\nurl = \"{url}\"\nquery_timeout = \"3s\"\n");
+        weir.catalog("far", &source)
+    });
+    let direct = world.cluster.connect("shop").await;
+    direct
+        .batch_execute(
+            "CREATE TABLE large AS SELECT i AS id, repeat('x', 900) AS pad \
+             FROM generate_series(1, 40000) i; ANALYZE large",
+        )
+        .await
+        .unwrap();
+    proxy.lead_to(world.cluster.port);
+    let admin = world.weir.connect("admin").await;
+    admin.rows("REFRESH CATALOG far").await.unwrap();
+    for sql in ["SELECT id, label FROM far.endless", "SELECT id, pad FROM far.large"] {
+        for (fault, after) in FAULTS {
+            proxy.arm(*fault, *after);
+            let started = Instant::now();
+            let rows = admin.client.query_raw(sql, &[] as &[i32]).await;
+            let error = match rows {
+                Err(error) => error,
+                Ok(rows) => {
+                    let mut rows = Box::pin(rows);
+                    loop {
+                        match rows.try_next().await {
+                            Ok(Some(_)) => {}
+                            Ok(None) => panic!("{sql}: complete in spite of {fault:?} at {after}"),
+                            Err(error) => break error,
+                        }
+                    }
+                }
+            };
+            assert!(!proxy.is_armed(), "{sql}: no {fault:?}");
+            let told = told(&error);
+            assert_eq!(code(&error), "HV00N", "{sql}, {fault:?} at {after}: {told}");
+            assert!(told.contains("ry again"), "{sql}, {fault:?} at {after}: {told}");
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{fault:?}: {:?}",
+                started.elapsed()
+            );
+            assert_eq!(admin.value("SELECT count(*) FROM far.customers").await, "5", "{fault:?}");
+        }
+    }
+    // Nothing is left of them, at the source either.
+    let busy = "SELECT count(*) FROM pg_stat_activity \
+                WHERE application_name = 'weir far' AND state = 'active'";
+    let started = Instant::now();
+    loop {
+        let busy: i64 = direct.query_one(busy, &[]).await.unwrap().get(0);
+        if busy == 0 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{busy} statements still run");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Nobody has to say REFRESH: a query that meets a change makes the catalog look again.
+#[tokio::test]
+async fn a_changed_table_is_read_again_by_itself() {
+    let world = World::start();
+    let admin = world.weir.connect("admin").await;
+    let direct = world.cluster.connect("shop").await;
+    for (change, sql) in [
+        ("ALTER TABLE edges ALTER COLUMN i TYPE text", "SELECT max(i) FROM sales.edges"),
+        (
+            "ALTER TABLE edges ADD COLUMN new int; ALTER TABLE edges DROP COLUMN f",
+            "SELECT * FROM sales.edges",
+        ),
+    ] {
+        direct.batch_execute(change).await.unwrap();
+        let refused = admin.refusal(sql).await;
+        assert!(refused.starts_with("HV"), "{refused}");
+        let started = Instant::now();
+        while let Err(error) = admin.rows(sql).await {
+            assert!(code(&error).starts_with("HV"), "{}", told(&error));
+            assert!(started.elapsed() < Duration::from_secs(20), "{}", told(&error));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
 }

@@ -180,3 +180,40 @@ async fn a_wrong_login_says_nothing_of_the_user() {
         assert!(told(&error).starts_with("28P01"), "{}", told(&error));
     }
 }
+
+/// What a join finds on its other side may narrow the statement for a table, but never from below a
+/// row filter or a mask: how long it takes would tell of hidden rows.
+#[tokio::test]
+async fn keys_of_a_join_stay_above_the_policy() {
+    let world = crate::harness::World::start();
+    let (admin, analyst) = (world.weir.connect("admin").await, world.weir.connect("analyst").await);
+    let customers = "SELECT c.name FROM lake.regions r JOIN sales.customers c ON c.region = r.code";
+    let orders = "SELECT o.id FROM lake.regions r JOIN sales.orders o ON o.region = r.code";
+    for (who, connection, sql, has_keys) in [
+        // No policy stands over these rows.
+        ("admin", &admin, customers, true),
+        // A filter that lets everything pass is still one.
+        ("admin", &admin, orders, false),
+        // A mask on another column.
+        (
+            "analyst",
+            &analyst,
+            "SELECT c.name, c.email FROM lake.regions r JOIN sales.customers c ON c.region = r.code",
+            false,
+        ),
+        ("analyst", &analyst, orders, false),
+    ] {
+        let mark = world.cluster.mark();
+        let rows = connection.rows(sql).await.unwrap();
+        assert!(!rows.is_empty(), "{who}: {sql}");
+        let statements = world.cluster.statements_since(mark).join("\n");
+        // Africa is in the file only.
+        assert_eq!(statements.contains("'AF'"), has_keys, "{who}: {sql}\n{statements}");
+        let all = connection.rows("SET weir.pushdown = off").await;
+        all.unwrap();
+        assert_eq!(connection.rows(sql).await.unwrap().len(), rows.len(), "{who}: {sql}");
+        connection.rows("RESET weir.pushdown").await.unwrap();
+    }
+    let plan = admin.lines(&format!("EXPLAIN ANALYZE {customers}")).await;
+    assert!(plan.contains("join_keys=3"), "{plan}");
+}

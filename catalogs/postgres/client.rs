@@ -9,7 +9,7 @@ use deadpool::{
     Runtime,
     managed::{self, Metrics, Object, Pool, PoolError, RecycleError, TimeoutType, Timeouts},
 };
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::timeout};
 use tokio_postgres::{Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
@@ -23,6 +23,9 @@ use crate::{CatalogName, Result, SourceError, SourceErrorKind};
 /// A fourth of the places stays free for other queries when one query reads by several connections.
 const SPARE_FRACTION: usize = 4;
 
+/// What a server that is well may need to say that it has ended a statement.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// How long the end of a statement may take that nobody waits for.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,6 +36,7 @@ pub(super) struct Client {
     pool_size: usize,
     connect_timeout: Duration,
     query_timeout: Duration,
+    changed: Notify,
 }
 
 impl Client {
@@ -69,7 +73,27 @@ impl Client {
             pool_size: options.pool_size,
             connect_timeout: options.connect_timeout,
             query_timeout: options.query_timeout,
+            changed: Notify::new(),
         })
+    }
+
+    /// Waits for the server. It ends each statement after `query_timeout` by itself, so a silence
+    /// that is longer is not the statement's.
+    pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T> {
+        let limit = self.query_timeout.saturating_add(SILENCE);
+        timeout(limit, answer).await.map_err(|_| unanswered(&self.catalog, limit))
+    }
+
+    /// Remembers an error that a new discovery may end.
+    pub fn note(&self, error: &SourceError) {
+        if error.kind == SourceErrorKind::Stale {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Ends when a table is not as it was discovered.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Waits for a free connection, or makes one.

@@ -35,6 +35,8 @@ pub(super) async fn read(
         let Some(reader) = reader else { return Ok(None) };
         reader.next_batch().await
     });
+    let client = client.clone();
+    let batches = batches.inspect_err(move |error| client.note(error));
     let batches = batches.map_err(DataFusionError::from);
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
@@ -77,12 +79,14 @@ impl Reader {
         let select = query.sql.as_str();
         let copy = copy_statement(&query.sql);
         let session = lease.client()?;
-        let prepared = futures::try_join!(
-            session.batch_execute("BEGIN TRANSACTION READ ONLY"),
-            session.prepare(select),
-            session.prepare(&copy),
-        );
-        let (_, select, copy) = match prepared {
+        let prepared = async {
+            futures::try_join!(
+                session.batch_execute("BEGIN TRANSACTION READ ONLY"),
+                session.prepare(select),
+                session.prepare(&copy),
+            )
+        };
+        let (_, select, copy) = match client.answer(prepared).await? {
             Ok(prepared) => prepared,
             Err(error) => {
                 lease.set_idle();
@@ -95,7 +99,7 @@ impl Reader {
         };
         let types: Vec<&Type> = select.columns().iter().map(|column| column.type_()).collect();
         let decoder = Decoder::new(query.relation.clone(), query.schema.clone(), &types)?;
-        let copy = match session.copy_out(&copy).await {
+        let copy = match client.answer(session.copy_out(&copy)).await? {
             Ok(copy) => Box::pin(copy),
             Err(error) => {
                 lease.set_idle();
@@ -108,7 +112,7 @@ impl Reader {
     /// The next batch, and the reader unless that was the last.
     async fn next_batch(mut self) -> Result<Option<(RecordBatch, Option<Self>)>> {
         loop {
-            match self.copy.next().await {
+            match self.client.answer(self.copy.next()).await? {
                 Some(Ok(piece)) => self.decoder.feed(&piece)?,
                 Some(Err(error)) => {
                     self.lease.set_idle();

@@ -77,6 +77,10 @@ impl Source for Postgres {
         discovery::check(&self.0.client).await
     }
 
+    async fn changed(&self) {
+        self.0.client.changed().await;
+    }
+
     fn default_schema(&self) -> &str {
         "public"
     }
@@ -108,7 +112,8 @@ impl RemoteSql for Server {
     }
 
     async fn query(&self, query: RemoteQuery) -> Result<SendableRecordBatchStream> {
-        copy::read(&self.client, query).await
+        let read = copy::read(&self.client, query).await;
+        read.inspect_err(|error| self.client.note(error))
     }
 
     fn split_read(&self) -> Option<&dyn SplitRead> {
@@ -123,6 +128,7 @@ impl SplitRead for Server {
     }
 
     async fn read(&self, split: Arc<RemoteSplit>, rows: SplitRows) -> Result<()> {
-        parallel::read(&self.client, split, rows).await
+        let read = parallel::read(&self.client, split, rows).await;
+        read.inspect_err(|error| self.client.note(error))
     }
 }

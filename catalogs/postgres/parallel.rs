@@ -59,7 +59,10 @@ pub(super) async fn read(
         let (rows, snapshot) = (rows.clone(), snapshot.clone());
         tasks.spawn(async move {
             match Reader::follow(&client, &split, &snapshot).await {
-                Ok(Some(reader)) => reader.run(&runs, &rows).await.map(Some),
+                Ok(Some(reader)) => {
+                    rows.add_stream();
+                    reader.run(&runs, &rows).await.map(Some)
+                }
                 Ok(None) => Ok(None),
                 Err(error) => {
                     // It has read nothing yet, and the others read everything.
@@ -69,6 +72,7 @@ pub(super) async fn read(
             }
         });
     }
+    rows.add_stream();
     tasks.spawn(async move { leader.run(&runs, &rows).await.map(Some) });
     // Nobody lets go before all have ended: the snapshot must live until then.
     let mut done = Vec::new();
@@ -128,12 +132,15 @@ impl Reader {
         let mut lease = client.lease().await?;
         let session = lease.client()?;
         let first = whole(split)?;
-        let started = futures::try_join!(
-            session.batch_execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            session.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]),
-            session.prepare(first.as_str()),
-        );
-        let (snapshot, select) = match started {
+        let started = async {
+            futures::try_join!(
+                session
+                    .batch_execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+                session.query_one("SELECT pg_catalog.pg_export_snapshot()", &[]),
+                session.prepare(first.as_str()),
+            )
+        };
+        let (snapshot, select) = match client.answer(started).await? {
             Ok(((), row, select)) => (row.try_get::<_, String>(0), select),
             Err(error) => {
                 lease.set_idle();
@@ -161,9 +168,10 @@ impl Reader {
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
              SET TRANSACTION SNAPSHOT '{snapshot}'"
         );
-        let started =
-            futures::try_join!(session.batch_execute(&begin), session.prepare(first.as_str()));
-        match started {
+        let started = async {
+            futures::try_join!(session.batch_execute(&begin), session.prepare(first.as_str()))
+        };
+        match client.answer(started).await? {
             Ok(((), select)) => Self::new(client, split, lease, &select).map(Some),
             Err(error) => {
                 lease.set_idle();
@@ -197,7 +205,8 @@ impl Reader {
 
     async fn copy(&mut self, pages: Pages, rows: &SplitRows) -> Result<()> {
         let sql = part(&self.split, Some(pages))?;
-        let copied = self.lease.client()?.copy_out(&copy_statement(&sql)).await;
+        let copy = copy_statement(&sql);
+        let copied = self.client.answer(self.lease.client()?.copy_out(&copy)).await?;
         let mut copy = match copied {
             Ok(copy) => pin!(copy),
             Err(error) => {
@@ -205,7 +214,7 @@ impl Reader {
                 return Err(self.client.statement_error(error));
             }
         };
-        while let Some(piece) = copy.next().await {
+        while let Some(piece) = self.client.answer(copy.next()).await? {
             match piece {
                 Ok(piece) => self.decoder.feed(&piece)?,
                 Err(error) => {

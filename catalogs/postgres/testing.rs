@@ -12,7 +12,10 @@ use std::{
 };
 
 use arrow::{array::RecordBatch, util::pretty::pretty_format_batches};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::{
+    execution::SessionStateBuilder,
+    prelude::{SessionConfig, SessionContext},
+};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -200,8 +203,19 @@ impl Weir {
 
     /// A session over all tables, under one `weir.pushdown`.
     pub async fn session(&self, mode: crate::sql::PushdownMode) -> SessionContext {
-        let config = SessionConfig::new().with_target_partitions(2);
-        let context = SessionContext::new_with_config(config);
+        let mut config = SessionConfig::new().with_target_partitions(2);
+        crate::sql::JoinKeys::configure(config.options_mut());
+        self.session_with(mode, config).await
+    }
+
+    pub async fn session_with(
+        &self,
+        mode: crate::sql::PushdownMode,
+        config: SessionConfig,
+    ) -> SessionContext {
+        let state = SessionStateBuilder::new_with_default_features().with_config(config);
+        let state = state.with_physical_optimizer_rule(Arc::new(crate::sql::JoinKeys)).build();
+        let context = SessionContext::new_with_state(state);
         for definition in self.tables().await {
             let provider = self.source.table(&definition);
             let table = provider.downcast_ref::<crate::sql::RemoteTable>().unwrap();

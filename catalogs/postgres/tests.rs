@@ -775,6 +775,7 @@ async fn a_changed_table_is_stale_and_never_misread() {
         admin.batch_execute(change).await.unwrap();
         let (kind, message) = fails(&context, "SELECT a FROM t").await;
         assert_eq!(kind, SourceErrorKind::Stale, "{change}: {message}");
+        weir.source.changed().await;
     }
 }
 
@@ -966,14 +967,22 @@ async fn explain_analyze_counts_what_came_back() {
         .batch_execute("CREATE TABLE n AS SELECT i FROM generate_series(1, 20000) i")
         .await
         .unwrap();
+    admin.batch_execute(LARGE).await.unwrap();
     let weir = Weir::open(&cluster, &[]);
     let context = weir.session(PushdownMode::Auto).await;
-    let plan = context.sql("SELECT i FROM n").await.unwrap().create_physical_plan().await.unwrap();
-    datafusion::physical_plan::collect(plan.clone(), context.task_ctx()).await.unwrap();
-    let metrics = plan.metrics().or_else(|| plan.children()[0].metrics()).unwrap();
-    assert_eq!(metrics.output_rows(), Some(20000));
-    assert!(metrics.sum_by_name("remote_bytes").unwrap().as_usize() >= 80_000);
-    assert!(metrics.sum_by_name("remote_time").unwrap().as_usize() > 0);
+    for (table, rows, streams) in [("n", 20_000, 1), ("large", 40_000, 2)] {
+        let sql = format!("SELECT * FROM {table}");
+        let plan = context.sql(&sql).await.unwrap().create_physical_plan().await.unwrap();
+        datafusion::physical_plan::collect(plan.clone(), context.task_ctx()).await.unwrap();
+        let metrics = plan.metrics().or_else(|| plan.children()[0].metrics()).unwrap();
+        let metric = |name| metrics.sum_by_name(name).unwrap().as_usize();
+        assert_eq!(metrics.output_rows(), Some(rows));
+        assert_eq!(metric("streams"), streams);
+        assert_eq!(metric("join_keys"), 0);
+        assert!(metric("remote_bytes") >= rows * 4);
+        let (first, all) = (metric("remote_first_row_time"), metric("remote_time"));
+        assert!(first > 0 && all >= first, "{first} {all}");
+    }
 }
 
 #[tokio::test]
@@ -1145,7 +1154,7 @@ async fn a_server_of_another_encoding_compares_no_text() {
     }
 }
 
-/// Enough pages for two connections, in rows of about 100 bytes.
+/// Enough pages for two connections, eight rows on each.
 const LARGE: &str = "\
 CREATE TABLE large (id int PRIMARY KEY, version int NOT NULL, pad text NOT NULL);
 INSERT INTO large SELECT i, 0, repeat('x', 900) FROM generate_series(1, 40000) i;
@@ -1305,38 +1314,26 @@ async fn any_partition_can_be_read_alone_and_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_split_read_takes_only_what_others_do_not_need() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_with(&["log_statement=all"]);
     let admin = cluster.admin().await;
     admin.batch_execute(LARGE).await.unwrap();
-    for (options, expected) in [
-        (vec![("pool_size", 1)], 1),
-        (vec![("pool_size", 2)], 1),
-        (vec![("pool_size", 3)], 2),
-        (vec![("pool_size", 8), ("max_parallel_reads", 1)], 1),
+    let imports = || {
+        let log = std::fs::read_to_string(cluster.folder().join("log")).unwrap();
+        log.matches("SET TRANSACTION SNAPSHOT").count()
+    };
+    for (options, more) in [
+        (vec![("pool_size", 1)], 0),
+        (vec![("pool_size", 2)], 0),
+        (vec![("pool_size", 3)], 1),
+        (vec![("pool_size", 8), ("max_parallel_reads", 1)], 0),
     ] {
         let options: Vec<_> =
             options.into_iter().map(|(name, n)| (name, OptionValue::Integer(n))).collect();
         let weir = Weir::open(&cluster, &options);
         let context = weir.session(PushdownMode::Auto).await;
-        let mut partitions = partitions(&context, "SELECT id, pad FROM large").await;
-        let mut rows = partitions.swap_remove(0);
-        let mut count = rows.next().await.unwrap().unwrap().num_rows();
-        // Nobody takes more rows: every connection of the read waits in the middle of its statement.
-        const READS: &str = "SELECT count(*) FROM pg_stat_activity \
-            WHERE application_name LIKE 'weir %' AND backend_xmin IS NOT NULL";
-        let started = Instant::now();
-        loop {
-            let reads: i64 = admin.query_one(READS, &[]).await.unwrap().get(0);
-            if reads == expected {
-                break;
-            }
-            assert!(started.elapsed() < Duration::from_secs(10), "{reads}, not {expected}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        while let Some(batch) = rows.next().await {
-            count += batch.unwrap().num_rows();
-        }
-        assert_eq!(count, 40_000);
+        let before = imports();
+        assert_eq!(ids(&run_sql(&context, "SELECT id FROM large").await.unwrap()).len(), 40_000);
+        assert_eq!(imports() - before, more, "{options:?}");
     }
 }
 
@@ -1374,4 +1371,196 @@ async fn an_error_of_one_connection_ends_a_split_read() {
     admin.batch_execute("ALTER TABLE large ALTER version TYPE text").await.unwrap();
     let (kind, message) = fails(&context, "SELECT version FROM large").await;
     assert_eq!(kind, SourceErrorKind::Stale, "{message}");
+}
+
+/// Values of join keys that went into statements, in all of a plan.
+fn listed_keys(plan: &Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> usize {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("join_keys"));
+    let below = plan.children().into_iter().map(listed_keys).sum::<usize>();
+    own.map_or(0, |keys| keys.as_usize()) + below
+}
+
+/// The answer, the keys, and the rows that the statements returned.
+async fn run_joined(context: &SessionContext, sql: &str) -> (Vec<String>, usize) {
+    let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+    let running = datafusion::physical_plan::collect(plan.clone(), context.task_ctx());
+    let batches = tokio::time::timeout(Duration::from_secs(60), running).await;
+    let batches = batches.unwrap_or_else(|_| panic!("{sql} hangs"));
+    let rows = batches.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    (if rows.is_empty() { Vec::new() } else { lines(&rows) }, listed_keys(&plan))
+}
+
+/// Lists, one list for each partition, and only ranges.
+fn join_configs() -> [(&'static str, SessionConfig); 3] {
+    let config = || {
+        let mut config = SessionConfig::new().with_target_partitions(2);
+        crate::sql::JoinKeys::configure(config.options_mut());
+        config
+    };
+    let (lists, mut partitioned, mut ranges) = (config(), config(), config());
+    partitioned.options_mut().optimizer.hash_join_single_partition_threshold = 0;
+    partitioned.options_mut().optimizer.hash_join_single_partition_threshold_rows = 0;
+    ranges.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+    [("lists", lists), ("partitioned", partitioned), ("ranges", ranges)]
+}
+
+/// Joins, and whether a list of keys reaches the source (`+`).
+const JOINS: &[(char, &str)] = &[
+    ('+', "SELECT b.id, s.v FROM big b JOIN small s ON b.id = s.k"),
+    ('+', "SELECT b.id FROM big b WHERE b.id IN (SELECT k FROM small)"),
+    ('+', "SELECT s.v, b.id FROM small s LEFT JOIN big b ON b.id = s.k"),
+    ('+', "SELECT s.v FROM small s WHERE NOT EXISTS (SELECT 1 FROM big b WHERE b.id = s.k)"),
+    ('+', "SELECT b.id FROM big b JOIN small s ON b.id = s.k AND b.t = s.v"),
+    ('+', "SELECT b.id FROM big b JOIN small s ON b.id = s.k WHERE b.t LIKE '%1%'"),
+    ('+', "SELECT b.id FROM big b JOIN small s ON b.id = s.k AND b.id % 2 = 0"),
+    (
+        '+',
+        "SELECT b.n, count(*) FROM big b JOIN small s ON b.n IS NOT DISTINCT FROM s.k GROUP BY b.n",
+    ),
+    (
+        '+',
+        "SELECT x.id, x.c FROM (SELECT id, count(*) c FROM big GROUP BY id) x JOIN small s ON x.id = s.k",
+    ),
+    (
+        '+',
+        "SELECT x.i FROM (SELECT id AS i FROM big UNION ALL SELECT n FROM big) x JOIN small s ON x.i = s.k",
+    ),
+    ('+', "SELECT a.id FROM big a JOIN big b ON a.id = b.id JOIN small s ON b.id = s.k"),
+    ('.', "SELECT count(*) FROM big b WHERE b.n NOT IN (SELECT k FROM small WHERE k IS NOT NULL)"),
+    ('.', "SELECT count(*) FROM big b WHERE b.n NOT IN (SELECT k FROM small)"),
+    ('.', "SELECT count(*) FROM small s WHERE s.k NOT IN (SELECT n FROM big)"),
+    ('.', "SELECT count(*) FROM small s WHERE s.k NOT IN (SELECT n FROM big WHERE n IS NOT NULL)"),
+    ('.', "SELECT b.id, s.v FROM big b LEFT JOIN small s ON b.id = s.k WHERE b.id < 30"),
+    (
+        '.',
+        "SELECT b.id, s.v FROM big b FULL JOIN small s ON b.id = s.k WHERE b.id < 30 OR b.id IS NULL",
+    ),
+    // What a join can use of a limited table is not what the table's limit can skip.
+    ('.', "SELECT count(*) FROM (SELECT id FROM big LIMIT 10) x JOIN big b ON x.id = b.id"),
+    (
+        '.',
+        "SELECT x.id FROM (SELECT id FROM big ORDER BY id LIMIT 10) x JOIN small s ON x.id = s.k",
+    ),
+    (
+        '.',
+        "SELECT x.id FROM (SELECT id, row_number() OVER (ORDER BY id) r FROM big) x JOIN small s ON x.r = s.k",
+    ),
+    ('.', "SELECT b.id FROM big b JOIN small s ON b.id = s.k ORDER BY b.id LIMIT 2"),
+    ('.', "SELECT b.id FROM big b JOIN (SELECT k FROM small WHERE k < 0) s ON b.id = s.k"),
+    ('.', "SELECT max(b.id) FROM big b JOIN small s ON b.id + 1 = s.k"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_a_join_change_no_answer() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    admin.batch_execute(CORPUS).await.unwrap();
+    admin
+        .batch_execute(
+            "CREATE TABLE big AS SELECT i AS id, nullif(i % 100, 7) AS n, 'v' || i AS t, repeat('x', 900) pad
+               FROM generate_series(1, 20000) i;
+             CREATE TABLE small AS SELECT * FROM (VALUES (5, 'v5'), (12, 'v12'), (12, 'v12'), (13, NULL),
+               (19999, 'v19999'), (-1, 'none'), (NULL, 'v7')) s(k, v);
+             ANALYZE big; ANALYZE small",
+        )
+        .await
+        .unwrap();
+    let weir = Weir::open(&cluster, &[]);
+    let off = weir.session(PushdownMode::Off).await;
+    // Every type against itself, with every odd value that it has.
+    let columns = [
+        "i2", "i4", "i8", "f4", "f8", "n", "t", "de", "nc", "c", "ch", "vc", "b", "d", "ts", "tz",
+        "tm", "u", "m", "j",
+    ];
+    let by_type = columns.map(|c| {
+        (
+            if c == "j" { '.' } else { '+' },
+            format!("SELECT x.id, y.id FROM edge x JOIN edge y ON x.{c} = y.{c}"),
+        )
+    });
+    let joins = JOINS.iter().map(|(claim, sql)| (*claim, (*sql).to_owned())).chain(by_type);
+    let joins: Vec<_> = joins.collect();
+    for (name, config) in join_configs() {
+        let on = weir.session_with(PushdownMode::Auto, config).await;
+        for (claim, sql) in &joins {
+            let (expected, none) = run_joined(&off, sql).await;
+            assert_eq!(none, 0, "{sql}");
+            let (found, keys) = run_joined(&on, sql).await;
+            assert_eq!(found, expected, "{name}: {sql}");
+            assert!(*claim != '+' || keys > 0 || name == "ranges", "{name}: no keys for {sql}");
+            assert!(name != "ranges" || keys == 0, "{name}: keys for {sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_source_is_asked_for_the_keys_of_a_join() {
+    let cluster = Cluster::start_with(&["log_statement=all"]);
+    let admin = cluster.admin().await;
+    admin
+        .batch_execute(
+            "CREATE TABLE big AS SELECT i AS id, 'v' || i AS t FROM generate_series(1, 100000) i;
+             CREATE TABLE small AS SELECT i * 7 AS k FROM generate_series(1, 20) i;
+             CREATE TABLE many AS SELECT i AS k FROM generate_series(50001, 75000) i;
+             CREATE VIEW broken AS SELECT 1 / (k - 7) AS k FROM small;
+             ANALYZE",
+        )
+        .await
+        .unwrap();
+    let weir = Weir::open(&cluster, &[("pool_size", OptionValue::Integer(1))]);
+    let context = weir.session(PushdownMode::Auto).await;
+    let log = || std::fs::read_to_string(cluster.folder().join("log")).unwrap();
+    let asked = |since: usize| {
+        let log = log();
+        let reads = log[since..]
+            .lines()
+            .filter(|line| line.contains("execute") && line.contains("\"big\""));
+        reads.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Both sides come over the only connection that there is.
+    for (sql, rows, has) in [
+        ("SELECT b.id FROM big b JOIN small s ON b.id = s.k", 20, "IN ('7'::pg_catalog.int4, '14'"),
+        (
+            "SELECT b.id FROM big b JOIN many m ON b.id = m.k",
+            25_000,
+            "(\"id\" >= '50001'::pg_catalog.int4) AND (\"id\" <= '75000'",
+        ),
+        (
+            "SELECT b.id FROM big b JOIN small s ON b.id = s.k WHERE b.t <> 'v7'",
+            19,
+            "'v7'::pg_catalog.text) AND (\"id\" IN (",
+        ),
+        ("SELECT b.id FROM big b JOIN small s ON b.id = s.k LIMIT 3", 3, "IN ("),
+    ] {
+        let start = log().len();
+        let batches = run_sql(&context, sql).await.unwrap();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), rows, "{sql}");
+        let asked = asked(start);
+        assert!(asked.len() == 1 && asked[0].contains(has), "{sql}: {asked:?}");
+    }
+    // Nothing on the small side: the big one is not read.
+    let start = log().len();
+    let none = "SELECT b.id FROM big b JOIN (SELECT k FROM small WHERE k < 0) s ON b.id = s.k";
+    for (_, config) in join_configs() {
+        let context = weir.session_with(PushdownMode::Auto, config).await;
+        assert!(run_sql(&context, none).await.unwrap().iter().all(|batch| batch.num_rows() == 0));
+    }
+    assert!(asked(start).is_empty(), "{:?}", asked(start));
+    // The small side fails, or nobody waits for it.
+    let sql = "SELECT b.id FROM big b JOIN broken s ON b.id = s.k";
+    assert_eq!(fails(&context, sql).await.0, SourceErrorKind::Rejected);
+    for _ in 0..3 {
+        let mut rows = stream(&context, "SELECT b.id FROM big b JOIN small s ON b.id = s.k").await;
+        let waker = futures::task::noop_waker();
+        let _ = rows.poll_next_unpin(&mut std::task::Context::from_waker(&waker));
+    }
+    assert!(cluster.is_quiet_within(Duration::from_secs(1)).await);
+    let off = weir.session(PushdownMode::Off).await;
+    let start = log().len();
+    let off = stream(&off, "SELECT b.id FROM big b JOIN small s ON b.id = s.k").await;
+    assert_eq!(
+        off.map(|batch| batch.unwrap().num_rows()).collect::<Vec<_>>().await.iter().sum::<usize>(),
+        20
+    );
+    assert!(asked(start).iter().all(|statement| !statement.contains("WHERE")));
 }

@@ -11,8 +11,8 @@ use datafusion::{
     physical_plan::ExecutionPlan,
 };
 
-use super::{RemoteSql, exec::RemoteExec, ir::Query, render::render, table::is_most};
-use crate::TableStatistics;
+use super::{RemoteSql, exec::RemoteExec, ir::Query, pushdown::RemoteValue, render::render};
+use crate::TableDefinition;
 
 /// The answer of one statement at a source.
 pub struct FragmentTable {
@@ -22,14 +22,16 @@ pub struct FragmentTable {
     query: Query,
     schema: SchemaRef,
     estimates: Statistics,
-    /// Of the table that is read, when it is one alone.
-    table: TableStatistics,
+    /// What the columns are, in terms of the query's FROM.
+    values: Vec<RemoteValue>,
+    /// The table, when the query reads only one.
+    table: Option<Arc<TableDefinition>>,
     /// Why nodes above it run here, for EXPLAIN.
     notes: Vec<String>,
 }
 
 impl FragmentTable {
-    /// The columns of `query` decode to `schema`; `table` is what it reads, if it is plain. `None`: the source's dialect can't write the
+    /// The columns of `query` decode to `schema`. `None`: the source's dialect can't write the
     /// query, or its text would be too long.
     pub fn new(
         remote: Arc<dyn RemoteSql>,
@@ -37,11 +39,21 @@ impl FragmentTable {
         query: Query,
         schema: SchemaRef,
         estimates: Statistics,
-        table: TableStatistics,
         notes: Vec<String>,
     ) -> Option<Self> {
         render(remote.dialect(), &query)?;
-        Some(Self { remote, relation, query, schema, estimates, table, notes })
+        let (values, table) = (Vec::new(), None);
+        Some(Self { remote, relation, query, schema, estimates, values, table, notes })
+    }
+
+    /// Says what the columns are, one for each, so that the keys of a join can limit the statement.
+    pub fn with_values(self, values: Vec<RemoteValue>) -> Self {
+        Self { values, ..self }
+    }
+
+    /// Says which table the query reads, so that a large one is read by several connections.
+    pub fn with_table(self, table: Option<Arc<TableDefinition>>) -> Self {
+        Self { table, ..self }
     }
 }
 
@@ -69,25 +81,30 @@ impl TableProvider for FragmentTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let (mut query, mut schema) = (self.query.clone(), self.schema.clone());
+        let mut values = self.values.clone();
         let estimates = self.estimates.clone().project(projection);
         if let Some(positions) = projection {
             query.columns =
                 positions.iter().map(|index| self.query.columns[*index].clone()).collect();
             schema = Arc::new(self.schema.project(positions)?);
+            values =
+                positions.iter().filter_map(|index| self.values.get(*index).cloned()).collect();
         }
         if let Some(limit) = limit {
             let limit = limit as u64;
             query.limit = Some(query.limit.map_or(limit, |own| own.min(limit)));
         }
-        let (remote, rows) = (self.remote.clone(), estimates.num_rows);
+        let remote = self.remote.clone();
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
-        let exec = exec.with_limit_pushdown(true).with_notes(self.notes.clone());
-        Ok(Arc::new(match self.table.pages {
-            Some(pages) if is_most(rows, self.table.rows) => {
-                exec.with_split_read(pages, session.config().target_partitions())
-            }
-            Some(_) | None => exec,
-        }))
+        let mut exec = exec.with_limit_pushdown(true).with_notes(self.notes.clone());
+        if self.remote.capabilities().filter {
+            exec = exec.with_join_keys(values);
+        }
+        if let Some(table) = &self.table {
+            let partitions = session.config().target_partitions();
+            exec = exec.with_split_read(&table.statistics, partitions);
+        }
+        Ok(Arc::new(exec))
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -21,6 +21,17 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether it gives rows of one table, each on its own: the rows of two parts of the table are then
+    /// those of the whole.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.from, From::Table(_)) && self.order_by.is_empty() && self.is_open()
+    }
+
+    /// Whether one more condition on the rows of FROM is one on the rows of the answer.
+    pub fn is_open(&self) -> bool {
+        self.group_by.is_none() && self.limit.is_none() && self.offset.is_none()
+    }
+
     /// Every row and no column of `from`.
     pub fn all_of(from: From) -> Self {
         Self {
@@ -44,17 +55,6 @@ impl Query {
             }
             Some(filter) => Scalar::And(vec![filter, condition]),
         });
-    }
-
-    /// Whether it gives rows of one table, each on its own: a predicate over them may join the
-    /// others, and the rows of two parts of the table are those of the whole.
-    pub fn is_plain(&self) -> bool {
-        let Self { columns: _, from, filter: _, group_by, order_by, limit, offset } = self;
-        matches!(from, From::Table(_))
-            && group_by.is_none()
-            && order_by.is_empty()
-            && limit.is_none()
-            && offset.is_none()
     }
 }
 

@@ -7,6 +7,7 @@
 mod exec;
 mod fragment;
 mod ir;
+mod keys;
 mod pushdown;
 mod render;
 mod split;
@@ -27,6 +28,7 @@ pub use ir::{
     Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
     Query, Scalar, TableName,
 };
+pub use keys::JoinKeys;
 pub use pushdown::{
     Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
     RemoteValue, TableInputs, push, push_value,

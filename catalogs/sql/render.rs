@@ -142,10 +142,10 @@ pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
 
 struct Renderer<'a> {
     dialect: &'a dyn Dialect,
-    /// Levels that have a name so far: each gets its own.
-    levels: Cell<usize>,
     /// Of the table of a plain query.
     pages: Option<Pages>,
+    /// Levels that have a name so far: each gets its own.
+    levels: Cell<usize>,
 }
 
 impl Renderer<'_> {

@@ -12,14 +12,18 @@ use std::{
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
-use datafusion::common::runtime::SpawnedTask;
+use datafusion::{
+    common::{Result as DataFusionResult, runtime::SpawnedTask},
+    error::DataFusionError,
+    physical_plan::metrics::Count,
+};
+use futures::{FutureExt, future::BoxFuture};
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinSet,
 };
 
 use super::{
-    RemoteSql,
     ir::Query,
     render::{Dialect, Pages, Sql, render_part},
 };
@@ -69,6 +73,11 @@ impl RemoteSplit {
 pub struct SplitRows(Arc<Queue>);
 
 impl SplitRows {
+    /// One more connection takes part.
+    pub fn add_stream(&self) {
+        self.0.streams.add(1);
+    }
+
     /// Waits until there is room.
     pub async fn send(&self, batch: RecordBatch) {
         if let Ok(room) = self.0.room.acquire().await {
@@ -86,24 +95,27 @@ struct Queue {
     batches: Mutex<VecDeque<RecordBatch>>,
     room: Semaphore,
     news: Notify,
+    /// Connections that read.
+    streams: Count,
     /// How the read ended; what is in the queue is still to be taken.
-    outcome: OnceLock<Result<()>>,
+    outcome: OnceLock<Result<(), Arc<DataFusionError>>>,
 }
 
 impl Queue {
-    fn end(&self, outcome: Result<()>) {
-        let _ = self.outcome.set(outcome);
+    fn end(&self, outcome: DataFusionResult<()>) {
+        let _ = self.outcome.set(outcome.map_err(Arc::new));
         self.news.notify_waiters();
     }
 
-    async fn next(&self) -> Result<Option<RecordBatch>> {
+    async fn next(&self) -> DataFusionResult<Option<RecordBatch>> {
         loop {
             let mut news = std::pin::pin!(self.news.notified());
             // From here on no news is missed.
             news.as_mut().enable();
             let outcome = self.outcome.get();
             if let Some(Err(error)) = outcome {
-                return Err(copy_of(error));
+                // Every partition tells of it: nobody knows which of them is still read.
+                return Err(DataFusionError::Shared(error.clone()));
             }
             if let Some(batch) = lock(&self.batches).pop_front() {
                 self.room.add_permits(1);
@@ -127,7 +139,7 @@ struct Ending(Arc<Queue>);
 impl Drop for Ending {
     fn drop(&mut self) {
         let message = "a read ended without an answer";
-        self.0.end(Err(SourceError::new(SourceErrorKind::Internal, message)));
+        self.0.end(Err(SourceError::new(SourceErrorKind::Internal, message).into()));
     }
 }
 
@@ -157,54 +169,42 @@ impl<T: Send + 'static> SplitTasks<T> {
 
 /// One read that goes on, shared by the streams of its partitions.
 pub(super) struct SharedRead {
-    remote: Arc<dyn RemoteSql>,
-    split: Arc<RemoteSplit>,
     queue: Arc<Queue>,
+    /// Waits for the first partition that is polled.
+    work: Mutex<Option<BoxFuture<'static, DataFusionResult<()>>>>,
     task: OnceLock<SpawnedTask<()>>,
 }
 
 impl SharedRead {
-    pub fn new(remote: Arc<dyn RemoteSql>, split: RemoteSplit) -> Self {
-        let queue = Queue {
+    /// The work hands over every row, once. Nothing is asked before somebody polls.
+    pub fn new<F>(streams: usize, used: Count, work: impl FnOnce(SplitRows) -> F) -> Self
+    where
+        F: Future<Output = DataFusionResult<()>> + Send + 'static,
+    {
+        let queue = Arc::new(Queue {
             batches: Mutex::default(),
-            room: Semaphore::new(split.streams.max(1) * BATCHES_PER_STREAM),
+            room: Semaphore::new(streams.max(1) * BATCHES_PER_STREAM),
             news: Notify::new(),
+            streams: used,
             outcome: OnceLock::new(),
-        };
-        Self { remote, split: Arc::new(split), queue: Arc::new(queue), task: OnceLock::new() }
-    }
-
-    /// Some rows that no other partition gets; `None` only after the last row of the table. A read
-    /// that nobody polls asks nothing.
-    pub async fn next(&self) -> Result<Option<RecordBatch>> {
-        self.task.get_or_init(|| {
-            let (remote, split) = (self.remote.clone(), self.split.clone());
-            let ending = Ending(self.queue.clone());
-            SpawnedTask::spawn(async move {
-                let outcome = match remote.split_read() {
-                    Some(reader) => reader.read(split, SplitRows(ending.0.clone())).await,
-                    None => {
-                        let message = "this source does not read in parts";
-                        Err(SourceError::new(SourceErrorKind::Internal, message))
-                    }
-                };
-                ending.0.end(outcome);
-            })
         });
-        self.queue.next().await
+        let work = work(SplitRows(queue.clone())).boxed();
+        Self { queue, work: Mutex::new(Some(work)), task: OnceLock::new() }
     }
-}
 
-/// Every partition tells of the error, since nobody knows which of them is still read.
-fn copy_of(error: &SourceError) -> SourceError {
-    let copy = SourceError::new(error.kind, error.message.clone());
-    let copy = match &error.hint {
-        Some(hint) => copy.with_hint(hint.clone()),
-        None => copy,
-    };
-    match &error.source {
-        Some(source) => copy.with_source(source.to_string()),
-        None => copy,
+    /// Some rows that no other partition gets; `None` only after the last row of the table.
+    pub async fn next(&self) -> DataFusionResult<Option<RecordBatch>> {
+        let work = lock(&self.work).take();
+        if let Some(work) = work {
+            let ending = Ending(self.queue.clone());
+            self.task.get_or_init(|| {
+                SpawnedTask::spawn(async move {
+                    let outcome = work.await;
+                    ending.0.end(outcome);
+                })
+            });
+        }
+        self.queue.next().await
     }
 }
 

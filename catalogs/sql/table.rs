@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{DFSchema, Result as DataFusionResult, Statistics, stats},
+    common::{DFSchema, Result as DataFusionResult, Statistics},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction},
     physical_expr::expressions::Column,
     physical_plan::{
@@ -216,17 +216,23 @@ impl TableProvider for RemoteTable {
         let columns = &self.definition.columns;
         let estimates =
             statistics::of_query(&self.definition.statistics, columns, &positions, &query);
-        let (rows, all_rows) = (estimates.num_rows, self.definition.statistics.rows);
         let schema = Arc::new(columns.project(&positions)?);
         let remote = self.remote.clone();
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
-        let exec = exec.with_limit_pushdown(takes_limit);
-        let exec = Arc::new(match self.definition.statistics.pages {
-            Some(pages) if self.mode != PushdownMode::Off && is_most(rows, all_rows) => {
-                exec.with_split_read(pages, session.config().target_partitions())
-            }
-            Some(_) | None => exec,
-        });
+        let mut exec = exec.with_limit_pushdown(takes_limit);
+        if self.remote.capabilities().filter && self.mode != PushdownMode::Off {
+            let value = |position: &usize| {
+                let column = self.columns.columns.get(*position)?;
+                Some(column.value(columns.field(*position).data_type()))
+            };
+            let values: Option<Vec<_>> = positions.iter().map(value).collect();
+            exec = exec.with_join_keys(values.unwrap_or_default());
+        }
+        if self.mode != PushdownMode::Off {
+            let partitions = session.config().target_partitions();
+            exec = exec.with_split_read(&self.definition.statistics, partitions);
+        }
+        let exec = Arc::new(exec);
         match conjunction(residue) {
             Some(residue) => filtered(session, exec, residue, width),
             None => Ok(exec),
@@ -235,16 +241,6 @@ impl TableProvider for RemoteTable {
 
     fn statistics(&self) -> Option<Statistics> {
         Some(statistics::of_table(&self.definition.statistics, &self.definition.columns))
-    }
-}
-
-/// Whether a statement that reads all pages is no worse than one that may use an index.
-pub(super) fn is_most(rows: stats::Precision<usize>, all: Option<u64>) -> bool {
-    /// Of the rows, a tenth: about where PostgreSQL itself prefers to read a table whole.
-    const PART: usize = 10;
-    match (rows.get_value(), all.and_then(|all| usize::try_from(all).ok())) {
-        (Some(rows), Some(all)) => rows.saturating_mul(PART) >= all,
-        _ => false,
     }
 }
 

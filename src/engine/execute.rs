@@ -30,7 +30,10 @@ use tokio::{
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
-use weir_catalogs::{QueryLabel, sql::PushdownMode};
+use weir_catalogs::{
+    QueryLabel,
+    sql::{JoinKeys, PushdownMode},
+};
 
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
 use crate::{
@@ -59,12 +62,13 @@ pub struct QueryContext {
 
 /// The part of the engine's state that no session changes.
 pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new()
         .with_target_partitions(limits.worker_threads.max(1))
         .with_batch_size(BATCH_ROWS)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
         .set_bool("datafusion.execution.parquet.enable_page_index", true);
+    JoinKeys::configure(config.options_mut());
     let disk = DiskManagerBuilder::default().with_max_temp_directory_size(limits.spill_size);
     let disk = disk.with_mode(match &limits.spill_dir {
         Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
@@ -81,6 +85,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_default_features()
         .with_analyzer_rules(crate::meaning::analyzer_rules())
         .with_optimizer_rules(crate::federation::optimizer_rules())
+        .with_physical_optimizer_rule(Arc::new(JoinKeys))
         .with_physical_optimizer_rule(Arc::new(super::interrupt::YieldInJoins))
         .build();
     Ok(state)

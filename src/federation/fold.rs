@@ -26,7 +26,7 @@ use datafusion::{
     },
 };
 use weir_catalogs::{
-    Capabilities, TableStatistics,
+    Capabilities, TableDefinition,
     sql::{
         self, Collation, Compare, Comparison, FragmentTable, From, Inputs, JoinKind, OrderBy,
         Output, Precision, PushdownMode, Query, Refusal, RemoteSql, RemoteTable, RemoteValue,
@@ -74,8 +74,8 @@ struct Fragment {
     /// One for each field of `schema`, in terms of the query's FROM.
     values: Vec<RemoteValue>,
     schema: DFSchemaRef,
-    /// Of the one table that is read, as long as nothing but rows of it are asked for.
-    table: TableStatistics,
+    /// The table, while the query's FROM is one.
+    table: Option<Arc<TableDefinition>>,
     /// Columns of a single table that are unique together, by their names there; none above a join.
     keys: Vec<Vec<String>>,
     /// Room for constants that is left, so that no statement grows beyond what its source reads.
@@ -250,10 +250,10 @@ impl Folding {
             fragment.query,
             Arc::clone(&schema),
             estimate::statistics(plan),
-            fragment.table,
             notes,
         );
         let Some(table) = table else { return Ok(plan.clone()) };
+        let table = table.with_values(fragment.values).with_table(fragment.table);
         self.scans += 1;
         let name = TableReference::bare(format!("fragment {}", self.scans));
         let scan =
@@ -288,6 +288,7 @@ impl Folding {
             fragment.query.columns.push(Output { value: bare, name });
         }
         fragment.query = Query::all_of(From::Level(Box::new(fragment.query)));
+        fragment.table = None;
         fragment.keys.clear();
         fragment
     }
@@ -721,7 +722,7 @@ impl Folding {
             values: values.collect(),
             query: Query::all_of(From::UnionAll(queries)),
             schema: Arc::clone(&union.schema),
-            table: TableStatistics::default(),
+            table: None,
             keys: Vec::new(),
             room: room / parts.len().max(1),
         })
@@ -779,7 +780,7 @@ fn scan_fragment(scan: &TableScan) -> Result<Option<Fragment>> {
         query: Query::all_of(From::Table(table.name())),
         values,
         schema: Arc::clone(&scan.projected_schema),
-        table: definition.statistics.clone(),
+        table: Some(Arc::clone(definition)),
         keys: keys.flatten().collect(),
         // The other half is for names.
         room: table.remote().dialect().limits().statement_bytes / 2,
@@ -968,16 +969,8 @@ fn joined(
     let from =
         From::Join { kind, left: Box::new(left.query.from), right: Box::new(right.query.from), on };
     let query = Query::all_of(from);
-    Fragment {
-        remote: left.remote,
-        relations,
-        query,
-        values,
-        schema,
-        table: TableStatistics::default(),
-        keys: Vec::new(),
-        room,
-    }
+    let (table, keys) = (None, Vec::new());
+    Fragment { remote: left.remote, relations, query, values, schema, table, keys, room }
 }
 
 /// The rows of `kept` that have a partner, or those that have none.

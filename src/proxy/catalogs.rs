@@ -19,6 +19,7 @@ const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(300);
 /// Between attempts to reach a source that is down: doubled from the first to the last.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+const AFTER_CHANGE: Duration = Duration::from_secs(1);
 
 /// A catalog with its timetable.
 #[derive(Debug)]
@@ -105,23 +106,37 @@ impl KeptCatalog {
         self.connect_timeout
     }
 
-    /// Refreshes by the timetable; a source that is down is tried sooner.
+    /// Refreshes by the timetable, and when a query has met a change; a source that is down is tried
+    /// sooner.
     pub async fn keep_fresh(&mut self) {
         let mut retry = FIRST_RETRY;
         loop {
             let delay = match (self.is_up, self.refresh_interval) {
-                (Some(true), None) => return,
-                (Some(true), Some(interval)) => {
+                (Some(true), interval) => {
                     retry = FIRST_RETRY;
                     interval
                 }
                 (_, interval) => {
                     let delay = interval.map_or(retry, |interval| interval.min(retry));
                     retry = (retry * 2).min(LAST_RETRY);
-                    delay
+                    Some(delay)
                 }
             };
-            sleep(delay).await;
+            let timetable = async {
+                match delay {
+                    Some(delay) => sleep(delay).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let changed = async {
+                self.catalog.source().changed().await;
+                // Many queries may meet one change.
+                sleep(AFTER_CHANGE).await;
+            };
+            tokio::select! {
+                () = timetable => {}
+                () = changed => {}
+            }
             self.refresh(self.discovery_timeout).await;
         }
     }

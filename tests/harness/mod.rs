@@ -4,6 +4,7 @@
 //! ends, its log is searched for passwords and canaries.
 
 pub mod clients;
+pub mod fault;
 pub mod postgres;
 mod server;
 pub mod slt;
