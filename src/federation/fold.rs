@@ -14,7 +14,7 @@ use std::{collections::HashSet, sync::Arc};
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
     common::{
-        Column, DFSchema, DFSchemaRef, JoinType, NullEquality, Result, TableReference,
+        Column, DFSchema, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
         tree_node::{Transformed, TreeNode},
     },
     datasource::{provider_as_source, source_as_provider},
@@ -173,21 +173,23 @@ impl Folding {
             Folded::Fragment(fragment) => *fragment,
             Folded::Local(input) => return self.with_inputs(plan, vec![input]),
         };
-        match grow(self, fragment.clone()) {
+        let refusal = match grow(self, fragment.clone()) {
             Ok(Grown::Whole(mut fragment)) => {
                 fragment.schema = Arc::clone(plan.schema());
-                Ok(Folded::Fragment(Box::new(fragment)))
+                return Ok(Folded::Fragment(Box::new(fragment)));
             }
             Ok(Grown::Part { fragment, over, notes }) => {
-                let input = self.scan_of(fragment, input, notes)?;
-                over(input).map(Folded::Local)
+                let estimates = estimate::statistics(plan);
+                match self.scan(fragment, estimates, notes)? {
+                    Some(input) => return over(input).map(Folded::Local),
+                    None => Refusal::new("the statement would be too long"),
+                }
             }
-            Err(refusal) => {
-                let note = format!("{}: {refusal}", name(plan));
-                let input = self.scan_of(fragment, input, vec![note])?;
-                self.with_inputs(plan, vec![input])
-            }
-        }
+            Err(refusal) => refusal,
+        };
+        let note = format!("{}: {refusal}", name(plan));
+        let input = self.scan_of(fragment, input, vec![note])?;
+        self.with_inputs(plan, vec![input])
     }
 
     /// A node that runs here, over inputs that are folded each by itself.
@@ -216,14 +218,25 @@ impl Folding {
         Ok(Folded::Local(plan))
     }
 
-    /// Ends a fragment: the source's answer, under the names of the node that it stands for.
-    /// Where no statement can be written, the node itself stays.
+    /// Ends a fragment: the source's answer in the place of the node that it stands for. Where no
+    /// statement can be written, the node itself stays.
     fn scan_of(
         &mut self,
-        mut fragment: Fragment,
+        fragment: Fragment,
         plan: &LogicalPlan,
         notes: Vec<String>,
     ) -> Result<LogicalPlan> {
+        let scan = self.scan(fragment, estimate::statistics(plan), notes)?;
+        Ok(scan.unwrap_or_else(|| plan.clone()))
+    }
+
+    /// The source's answer, under the names of the fragment's schema.
+    fn scan(
+        &mut self,
+        mut fragment: Fragment,
+        mut estimates: Statistics,
+        notes: Vec<String>,
+    ) -> Result<Option<LogicalPlan>> {
         let fields = fragment.schema.fields();
         let mut seen = HashSet::new();
         let mut columns = Vec::with_capacity(fields.len());
@@ -237,38 +250,54 @@ impl Folding {
             let value = value.read();
             let name = match &value {
                 Scalar::Column(name) => name.clone(),
-                _ => format!("c{}", self.names + index),
+                _ => self.unused_name(&fragment.query),
             };
             fragment.query.columns.push(Output { value, name });
         }
-        self.names += fields.len();
         fragment.relations.dedup();
+        estimates.column_statistics.resize_with(columns.len(), Default::default);
         let schema = Arc::new(Schema::new(columns));
         let table = FragmentTable::new(
             fragment.remote,
             fragment.relations.join(", ").into(),
             fragment.query,
             Arc::clone(&schema),
-            estimate::statistics(plan),
+            estimates,
             notes,
         );
-        let Some(table) = table else { return Ok(plan.clone()) };
+        let Some(table) = table else { return Ok(None) };
         let table = table.with_values(fragment.values).with_table(fragment.table);
         self.scans += 1;
         let name = TableReference::bare(format!("fragment {}", self.scans));
         let scan =
             TableScanBuilder::new(name.clone(), provider_as_source(Arc::new(table))).build()?;
-        let named =
-            schema.fields().iter().zip(plan.schema().iter()).map(|(column, (qualifier, field))| {
-                let column = Expr::Column(Column::new(Some(name.clone()), column.name()));
-                column.alias_qualified(qualifier.cloned(), field.name())
-            });
+        let named = schema.fields().iter().zip(fragment.schema.iter());
+        let named = named.map(|(column, (qualifier, field))| {
+            let column = Expr::Column(Column::new(Some(name.clone()), column.name()));
+            column.alias_qualified(qualifier.cloned(), field.name())
+        });
         let projection = Projection::try_new_with_schema(
             named.collect(),
             Arc::new(LogicalPlan::TableScan(scan)),
-            Arc::clone(plan.schema()),
+            Arc::clone(&fragment.schema),
         )?;
-        Ok(LogicalPlan::Projection(projection))
+        Ok(Some(LogicalPlan::Projection(projection)))
+    }
+
+    fn new_name(&mut self) -> String {
+        self.names += 1;
+        format!("c{}", self.names)
+    }
+
+    /// A name for a column of the answer. ORDER BY takes such names before those of FROM.
+    fn unused_name(&mut self, query: &Query) -> String {
+        loop {
+            let name = self.new_name();
+            let is_key = |key: &OrderBy| matches!(&key.value, Scalar::Column(key) if *key == name);
+            if !query.order_by.iter().any(is_key) {
+                return name;
+            }
+        }
     }
 
     fn table_scan(&mut self, scan: &TableScan, plan: &LogicalPlan) -> Result<Folded> {
@@ -281,8 +310,7 @@ impl Folding {
     /// Encloses what there is in a level of its own, whose columns have unique names.
     fn enclose(&mut self, mut fragment: Fragment) -> Fragment {
         for value in &mut fragment.values {
-            self.names += 1;
-            let name = format!("c{}", self.names);
+            let name = self.new_name();
             let named = value.named(&name);
             let bare = std::mem::replace(value, named).bare;
             fragment.query.columns.push(Output { value: bare, name });
@@ -687,14 +715,7 @@ impl Folding {
         let mut room = first.room;
         let mut relations = Vec::new();
         let mut queries = Vec::with_capacity(parts.len());
-        let names: Vec<String> = first
-            .values
-            .iter()
-            .map(|_| {
-                self.names += 1;
-                format!("c{}", self.names)
-            })
-            .collect();
+        let names: Vec<String> = first.values.iter().map(|_| self.new_name()).collect();
         for part in parts {
             let mut query = part.query.clone();
             let outputs = part.values.iter().zip(&names);

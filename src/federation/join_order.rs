@@ -838,7 +838,6 @@ mod tests {
         let place = |name: &str| names.iter().position(|found| found == name);
         assert!(place("push_down_filter").unwrap() < place("join_order").unwrap());
         assert!(place("join_order").unwrap() < place("optimize_projections").unwrap());
-        assert_eq!(names.len(), Optimizer::new().rules.len());
     }
 
     #[tokio::test]
