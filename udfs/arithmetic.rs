@@ -177,6 +177,8 @@ macro_rules! float {
                     Arithmetic::Negate => -left,
                     Arithmetic::Absolute => left.abs(),
                 };
+                // A processor's own NaN is negative, and would be sorted before all numbers.
+                let value = if value.is_nan() { <$type>::NAN } else { value };
                 let is_division = matches!(operator, Arithmetic::Divide | Arithmetic::Remainder);
                 let may_underflow = is_division || matches!(operator, Arithmetic::Multiply);
                 let suspicious = value.is_infinite()

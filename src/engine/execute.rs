@@ -14,7 +14,7 @@ use datafusion::{
     },
     common::ParamValues,
     execution::{
-        SessionState, SessionStateBuilder, TaskContext,
+        FunctionRegistry, SessionState, SessionStateBuilder, TaskContext,
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         runtime_env::RuntimeEnvBuilder,
     },
@@ -79,7 +79,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         // A list of files that is remembered is a list that is wrong.
         .with_object_list_cache_limit(0)
         .build_arc()?;
-    let state = SessionStateBuilder::new()
+    let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -88,6 +88,9 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_physical_optimizer_rule(Arc::new(JoinKeys))
         .with_physical_optimizer_rule(Arc::new(super::interrupt::YieldInJoins))
         .build();
+    for function in crate::meaning::functions() {
+        state.register_udf(function)?;
+    }
     Ok(state)
 }
 

@@ -211,7 +211,7 @@ fn parse_one(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Result<ast:
         .with_tokens_with_locations(tokens.to_vec());
     let mut statement = parser.parse_statement().map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
-    crate::meaning::correct_syntax(&mut statement);
+    crate::meaning::correct_syntax(&mut statement)?;
     Ok(statement)
 }
 

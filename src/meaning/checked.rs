@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use datafusion::{
+    arrow::datatypes::{DataType, TimeUnit},
     common::{
-        DFSchema, Result,
+        DFSchema, Result, ScalarValue,
         config::ConfigOptions,
+        not_impl_err, plan_err,
         tree_node::{Transformed, TreeNode},
     },
+    functions_nested,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, expr_rewriter::NamePreserver,
+        BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+        ScalarUDF, Subquery, binary_expr, cast,
+        expr::{InSubquery, ScalarFunction},
+        expr_rewriter::NamePreserver,
+        lit,
         utils::merge_schema,
+        when,
     },
     optimizer::{Analyzer, AnalyzerRule},
 };
@@ -42,30 +50,229 @@ fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         schema = DFSchema::clone(&scan.projected_schema);
     }
     let names = NamePreserver::new(&node);
+    let is_sort = matches!(node, LogicalPlan::Sort(_));
     node.map_expressions(|expression| {
         let name = names.save(&expression);
         let checked = expression.transform_up(|expression| check(expression, &schema))?;
+        // The expressions of a Sort are its keys.
+        let checked = match is_sort {
+            true => checked.transform_data(|key| Ok(float_key(key, &schema)))?,
+            false => checked,
+        };
         Ok(checked.update_data(|expression| name.restore(expression)))
     })
 }
 
 fn check(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let (operator, operands) = match expression {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match checked_operator(op) {
-            Some(operator) if is_checked(&left, schema) && is_checked(&right, schema) => {
-                (operator, vec![*left, *right])
-            }
-            _ => {
-                return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
-            }
-        },
+    match expression {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            check_operator(*left, op, *right, schema)
+        }
         // A literal's sign was read with it, so that the smallest integer is one.
         Expr::Negative(operand) if is_checked(&operand, schema) => {
-            (Arithmetic::Negate, vec![*operand])
+            Ok(Transformed::yes(arithmetic(Arithmetic::Negate).call(vec![*operand])))
         }
-        other => return Ok(Transformed::no(other)),
+        Expr::Cast(Cast { expr, field }) => {
+            let target = field.data_type().clone();
+            let source = expr.get_type(schema)?;
+            match converted(&expr, &source, &target)? {
+                Some(converted) => Ok(Transformed::yes(converted)),
+                None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+            }
+        }
+        Expr::WindowFunction(mut window) => {
+            if let ("nth_value", [_, index, ..]) =
+                (window.fun.name(), window.params.args.as_slice())
+                && !is_positive(index)
+            {
+                return plan_err!("argument of nth_value must be greater than zero");
+            }
+            let mut is_changed = false;
+            let mut keyed = |key: &mut Expr| {
+                let found = float_key(std::mem::take(key), schema);
+                is_changed |= found.transformed;
+                *key = found.data;
+            };
+            window.params.partition_by.iter_mut().for_each(&mut keyed);
+            window.params.order_by.iter_mut().for_each(|sort| keyed(&mut sort.expr));
+            Ok(Transformed::new_transformed(Expr::WindowFunction(window), is_changed))
+        }
+        Expr::AggregateFunction(mut aggregate) => {
+            let mut is_changed = false;
+            for sort in &mut aggregate.params.order_by {
+                let found = float_key(std::mem::take(&mut sort.expr), schema);
+                is_changed |= found.transformed;
+                sort.expr = found.data;
+            }
+            Ok(Transformed::new_transformed(Expr::AggregateFunction(aggregate), is_changed))
+        }
+        Expr::InSubquery(InSubquery { expr, subquery, negated })
+            if expr.get_type(schema)?.is_floating() =>
+        {
+            // The join that it becomes compares bits.
+            let expr = float_key(*expr, schema).data;
+            let member = subquery.subquery.schema().columns().into_iter().next();
+            let Some(member) = member else {
+                return plan_err!("subquery has no columns");
+            };
+            let name = member.name.clone();
+            let member = weir_udfs::float_key().call(vec![Expr::Column(member)]).alias(name);
+            let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone())
+                .project(vec![member])?
+                .build()?;
+            let subquery = Subquery { subquery: Arc::new(plan), ..subquery };
+            let expression = InSubquery::new(Box::new(expr), subquery, negated);
+            Ok(Transformed::yes(Expr::InSubquery(expression)))
+        }
+        Expr::Case(Case { expr: Some(base), when_then_expr, else_expr })
+            if base.get_type(schema)?.is_floating() =>
+        {
+            let when_then_expr = when_then_expr
+                .into_iter()
+                .map(|(when, then)| (Box::new(base.as_ref().clone().eq(*when)), then))
+                .collect();
+            Ok(Transformed::yes(Expr::Case(Case { expr: None, when_then_expr, else_expr })))
+        }
+        Expr::ScalarFunction(function) => check_function(function, schema),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn check_operator(
+    left: Expr,
+    op: Operator,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let is_interval = |side: &Expr| {
+        side.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
     };
-    Ok(Transformed::yes(arithmetic(operator).call(operands)))
+    if !op.is_numerical_operators() && is_interval(&left) && is_interval(&right) {
+        // The engine compares months, then days; in PostgreSQL a month is 30 days.
+        return not_impl_err!("comparing intervals is not supported");
+    }
+    match checked_operator(op) {
+        Some(operator) if is_checked(&left, schema) && is_checked(&right, schema) => {
+            Ok(Transformed::yes(arithmetic(operator).call(vec![left, right])))
+        }
+        _ => Ok(Transformed::no(binary_expr(left, op, right))),
+    }
+}
+
+fn check_function(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let name = function.func.name().to_owned();
+    match (name.as_str(), function.args.as_mut_slice()) {
+        // Ties go to the even neighbour, as everywhere in IEEE 754; the engine takes them away from
+        // zero.
+        ("round", [operand]) => match operand.get_type(schema)? {
+            DataType::Float64 => {
+                Ok(Transformed::yes(weir_udfs::rint().call(vec![std::mem::take(operand)])))
+            }
+            DataType::Float32 => {
+                let operand = cast(std::mem::take(operand), DataType::Float64);
+                let rounded = weir_udfs::rint().call(vec![operand]);
+                Ok(Transformed::yes(cast(rounded, DataType::Float32)))
+            }
+            _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
+        },
+        ("nullif", [left, right]) if left.get_type(schema)?.is_floating() => {
+            let (left, right) = (std::mem::take(left), std::mem::take(right));
+            let null = Expr::Literal(ScalarValue::try_from(&left.get_type(schema)?)?, None);
+            let case = when(left.clone().eq(right), null).otherwise(left)?;
+            Ok(Transformed::yes(case))
+        }
+        // An index below one counts from the end in the engine.
+        ("array_element", [_, index]) if !is_positive(index) => {
+            let inner = std::mem::take(index);
+            *index = when(inner.clone().gt_eq(lit(1i64)), inner).end()?;
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        ("array_slice", [_, bounds @ ..]) if !bounds.iter().all(is_positive) => {
+            not_impl_err!("array slices need constant bounds of at least 1")
+        }
+        // The engine takes the first one only.
+        ("array_remove", [_, member]) if !is_null(member) => {
+            function.func = functions_nested::remove::array_remove_all_udf();
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        ("array_replace", [_, member, _]) if !is_null(member) => {
+            function.func = functions_nested::replace::array_replace_all_udf();
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        ("array_remove" | "array_replace", _) => {
+            not_impl_err!("{name} of NULL is not supported")
+        }
+        _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
+    }
+}
+
+fn is_positive(expression: &Expr) -> bool {
+    match expression {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => *value >= 1,
+        Expr::Literal(ScalarValue::Int32(Some(value)), _) => *value >= 1,
+        Expr::Cast(Cast { expr, .. }) => is_positive(expr),
+        _ => false,
+    }
+}
+
+fn is_null(expression: &Expr) -> bool {
+    match expression {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(Cast { expr, .. }) => is_null(expr),
+        _ => false,
+    }
+}
+
+/// A cast whose values the engine finds otherwise.
+fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option<Expr>> {
+    let own = |function: Arc<ScalarUDF>| Some(function.call(vec![expr.clone()]));
+    Ok(match (source, target) {
+        (DataType::Utf8, DataType::Float64) => own(weir_udfs::float_from_text()),
+        (DataType::Utf8, DataType::Float32) => {
+            own(weir_udfs::float_from_text()).map(|value| weir_udfs::narrow().call(vec![value]))
+        }
+        (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
+        (DataType::Utf8, DataType::Binary) => own(weir_udfs::bytes_from_text()),
+        (source, DataType::Utf8) if weir_udfs::has_own_text(source) => own(weir_udfs::text()),
+        (DataType::Utf8, DataType::List(_)) if !is_null(expr) => {
+            return not_impl_err!("text is not read as an array here");
+        }
+        (DataType::Utf8, DataType::Timestamp(TimeUnit::Microsecond, zone)) => match expr {
+            Expr::Literal(ScalarValue::Utf8(Some(text)), _) => moment(text, zone.as_ref()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The literal that a text means, if it is written as ISO 8601 does; the engine reads what is not.
+fn moment(text: &str, zone: Option<&Arc<str>>) -> Option<Expr> {
+    let (local, offset) = super::moment::read(text)?;
+    let literal = |value: i64, zone: Option<&Arc<str>>| {
+        Expr::Literal(ScalarValue::TimestampMicrosecond(Some(value), zone.cloned()), None)
+    };
+    match (zone, offset) {
+        // A timestamp without time zone does not look at the offset.
+        (None, _) => Some(literal(local, None)),
+        (Some(_), Some(offset)) => Some(literal(local.checked_sub(offset)?, zone)),
+        (Some(_), None) => {
+            let target = DataType::Timestamp(TimeUnit::Microsecond, zone.cloned());
+            Some(cast(literal(local, None), target))
+        }
+    }
+}
+
+/// PostgreSQL has one zero and one NaN; the engine sorts and joins by bits.
+fn float_key(key: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_key = |it: &Expr| matches!(it, Expr::ScalarFunction(function) if function.func.name() == "weir_float_key");
+    match key.get_type(schema) {
+        Ok(data_type)
+            if matches!(data_type, DataType::Float32 | DataType::Float64) && !is_key(&key) =>
+        {
+            Transformed::yes(weir_udfs::float_key().call(vec![key]))
+        }
+        _ => Transformed::no(key),
+    }
 }
 
 const fn checked_operator(operator: Operator) -> Option<Arithmetic> {

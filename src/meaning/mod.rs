@@ -10,10 +10,16 @@
 
 use std::sync::Arc;
 
-use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::{
+    logical_expr::ScalarUDF,
+    optimizer::{Optimizer, OptimizerRule},
+};
 
+mod aggregates;
 mod checked;
+mod functions;
 mod membership;
+mod moment;
 mod outer_join;
 mod subqueries;
 mod syntax;
@@ -22,6 +28,13 @@ mod types;
 pub use checked::analyzer_rules;
 pub use syntax::correct_syntax;
 pub use types::correct;
+
+/// Functions under PostgreSQL's names, in the place of the engine's own.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = weir_udfs::float_functions();
+    functions.extend(weir_udfs::shorteners());
+    functions
+}
 
 /// The engine's optimizer rules, those that change answers replaced.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {

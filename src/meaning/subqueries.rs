@@ -20,15 +20,17 @@ use datafusion::{
 /// `EXISTS (SELECT max(y) … WHERE y = outer.x)` as if the aggregate had no row over no rows.
 pub fn correct_filter(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let LogicalPlan::Filter(filter) = node else { return Ok(Transformed::no(node)) };
-    let has_subquery = filter
-        .predicate
-        .exists(|part| Ok(matches!(part, Expr::InSubquery(_) | Expr::Exists(_))))?;
+    let has_subquery = filter.predicate.exists(|part| Ok(is_about_rows(part)))?;
     if !has_subquery {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     }
     let Filter { predicate, input, .. } = filter;
     let predicate = correct(predicate, Place::Condition)?;
     Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(predicate, input)?)))
+}
+
+fn is_about_rows(expression: &Expr) -> bool {
+    matches!(expression, Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
 }
 
 /// What a result may be confused with.
@@ -59,9 +61,9 @@ fn correct(expression: Expr, place: Place) -> Result<Expr> {
             other => Ok(Expr::Not(Box::new(correct(other, Place::Value)?))),
         },
         other if matches!(other, Expr::InSubquery(_)) => correct_one(other, place),
-        other => {
-            Ok(other.transform_up(|part| Ok(Transformed::yes(correct_one(part, Place::Value)?)))?.data)
-        }
+        other => Ok(other
+            .transform_up(|part| Ok(Transformed::yes(correct_one(part, Place::Value)?)))?
+            .data),
     }
 }
 
@@ -95,6 +97,10 @@ fn correct_one(expression: Expr, place: Place) -> Result<Expr> {
                 refuse_counting(&subquery)?;
             }
             Ok(Expr::Exists(Exists { subquery, negated }))
+        }
+        Expr::SetComparison(comparison) => {
+            refuse_counting(&comparison.subquery)?;
+            Ok(Expr::SetComparison(comparison))
         }
         other => Ok(other),
     }

@@ -5,37 +5,45 @@
 //! Type Resolution"). Literals such as `1.5` are decimals here as there, so the pair is common.
 
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DataType, TimeUnit},
     common::{
-        DFSchema, Result,
+        DFSchema, Result, ScalarValue,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, TryCast, cast, expr::InList,
-        expr_rewriter::NamePreserver, utils::merge_schema,
+        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, cast,
+        expr::InList, expr_rewriter::NamePreserver, type_coercion::binary::comparison_coercion,
+        utils::merge_schema,
     },
 };
 
-use super::subqueries;
+use super::{aggregates, functions, subqueries};
 
-/// Casts decimals to double precision where they meet floats. Runs before the engine's coercion.
+/// Gives every expression the type that PostgreSQL gives it. Runs before the engine's coercion.
 pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
+    // What stands above a change reads other types.
+    let mut is_any_changed = false;
     let corrected = plan.transform_up_with_subqueries(|node| {
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
             schema = DFSchema::clone(&scan.projected_schema);
         }
         let names = NamePreserver::new(&node);
-        let mut is_changed = false;
         let node = node.map_expressions(|expression| {
             let name = names.save(&expression);
             let corrected =
                 expression.transform_up(|expression| correct_one(expression, &schema))?;
-            is_changed |= corrected.transformed;
             Ok(corrected.update_data(|expression| name.restore(expression)))
         })?;
         let node = node.transform_data(subqueries::correct_filter)?;
-        if is_changed { Ok(Transformed::yes(node.data.recompute_schema()?)) } else { Ok(node) }
+        is_any_changed |= node.transformed;
+        let node = match is_any_changed {
+            true => Transformed::yes(node.data.recompute_schema()?),
+            false => node,
+        };
+        let node = node.transform_data(aggregates::split)?;
+        is_any_changed |= node.transformed;
+        Ok(node)
     })?;
     Ok(corrected.data)
 }
@@ -47,7 +55,35 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
         {
             let [left, right] = meet([*left, *right], schema)?;
             let is_changed = left.transformed || right.transformed;
-            let binary = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            let (left, right) = (left.data, right.data);
+            let types = (left.get_type(schema).ok(), right.get_type(schema).ok());
+            let is_sum = op.is_numerical_operators();
+            let (left, right, is_changed) = match types {
+                (Some(left_type), Some(right_type))
+                    if op == Operator::Divide
+                        && is_exact(&left_type)
+                        && is_exact(&right_type)
+                        && (left_type.is_decimal() || right_type.is_decimal()) =>
+                {
+                    let quotient = weir_udfs::quotient().call(vec![left, right]);
+                    return Ok(Transformed::yes(quotient));
+                }
+                (Some(DataType::Float32), Some(other)) if other.is_integer() && is_sum => {
+                    (cast(left, DataType::Float64), right, true)
+                }
+                (Some(other), Some(DataType::Float32)) if other.is_integer() && is_sum => {
+                    (left, cast(right, DataType::Float64), true)
+                }
+                // A day and an interval are a moment.
+                (Some(DataType::Date32), Some(DataType::Interval(_))) => {
+                    (cast(left, MOMENT), right, true)
+                }
+                (Some(DataType::Interval(_)), Some(DataType::Date32)) => {
+                    (left, cast(right, MOMENT), true)
+                }
+                _ => (left, right, is_changed),
+            };
+            let binary = BinaryExpr::new(Box::new(left), op, Box::new(right));
             Ok(Transformed::new_transformed(Expr::BinaryExpr(binary), is_changed))
         }
         Expr::Between(Between { expr, negated, low, high }) => {
@@ -60,7 +96,7 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
         Expr::InList(InList { expr, list, negated }) => {
             let mut parts = vec![*expr];
             parts.extend(list);
-            let mut parts = meet_all(parts, schema)?;
+            let mut parts = meet_all(parts, schema);
             let is_changed = parts.iter().any(|part| part.transformed);
             let expr = Box::new(parts.remove(0).data);
             let list = parts.into_iter().map(|part| part.data).collect();
@@ -75,8 +111,84 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             let rounded = round(*expr, schema)?;
             Ok(rounded.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field })))
         }
+        Expr::Cast(Cast { expr, field }) => match field.data_type() {
+            // PostgreSQL counts microseconds; in the engine's nanoseconds, time ends in 2262.
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                let moment = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+                Ok(Transformed::yes(cast(*expr, moment)))
+            }
+            // NUMERIC without digits keeps those that are there.
+            DataType::Decimal128(38, 10) => match expr.get_type(schema) {
+                Ok(data_type) if data_type.is_decimal() => Ok(Transformed::yes(*expr)),
+                Ok(data_type) if data_type.is_integer() => {
+                    Ok(Transformed::yes(cast(*expr, DataType::Decimal128(20, 0))))
+                }
+                _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+            },
+            _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+        },
+        Expr::Case(case) => Ok(meet_results(case, schema)),
+        Expr::ScalarFunction(ref function) => match (function.func.name(), function.args.len()) {
+            ("now" | "to_timestamp", _) => match expression.get_type(schema) {
+                Ok(DataType::Timestamp(TimeUnit::Nanosecond, zone)) => {
+                    let moment = DataType::Timestamp(TimeUnit::Microsecond, zone);
+                    Ok(Transformed::yes(cast(expression, moment)))
+                }
+                _ => Ok(Transformed::no(expression)),
+            },
+            _ => functions::correct(expression, schema),
+        },
+        mut other @ (Expr::AggregateFunction(_) | Expr::WindowFunction(_)) => {
+            let is_changed = aggregates::widen_sum(&mut other, schema)?;
+            Ok(Transformed::new_transformed(other, is_changed))
+        }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// What PostgreSQL calls a timestamp.
+const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+
+fn is_exact(data_type: &DataType) -> bool {
+    data_type.is_decimal()
+        || matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
+}
+
+/// The results of CASE have one type from the start, so that it is the type that clients are told.
+fn meet_results(mut case: Case, schema: &DFSchema) -> Transformed<Expr> {
+    let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+    let mut common: Option<DataType> = None;
+    let mut differ = false;
+    for result in results() {
+        let Ok(data_type) = result.get_type(schema) else {
+            return Transformed::no(Expr::Case(case));
+        };
+        if data_type.is_null() {
+            continue;
+        }
+        let met = match common {
+            None => Some(data_type),
+            Some(known) if known == data_type => Some(known),
+            Some(known) if known.is_numeric() && data_type.is_numeric() => {
+                differ = true;
+                match known.is_floating() || data_type.is_floating() {
+                    true => Some(DataType::Float64),
+                    false => comparison_coercion(&known, &data_type),
+                }
+            }
+            Some(_) => None,
+        };
+        let Some(met) = met else { return Transformed::no(Expr::Case(case)) };
+        common = Some(met);
+    }
+    let (true, Some(common)) = (differ, common) else { return Transformed::no(Expr::Case(case)) };
+    for (_, then) in &mut case.when_then_expr {
+        **then = cast(std::mem::take(&mut **then), common.clone());
+    }
+    if let Some(other) = &mut case.else_expr {
+        **other = cast(std::mem::take(&mut **other), common);
+    }
+    Transformed::yes(Expr::Case(case))
 }
 
 /// A cast to an integer rounds in PostgreSQL and cuts in the engine.
@@ -94,7 +206,6 @@ fn round(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 }
 
 fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
-    use datafusion::logical_expr::Operator;
     matches!(
         op,
         Operator::Eq
@@ -109,25 +220,48 @@ fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
 }
 
 fn meet<const N: usize>(parts: [Expr; N], schema: &DFSchema) -> Result<[Transformed<Expr>; N]> {
-    let parts = meet_all(parts.into(), schema)?;
+    let parts = meet_all(parts.into(), schema);
     parts
         .try_into()
         .map_err(|_| datafusion::error::DataFusionError::Internal("an operand was lost".to_owned()))
 }
 
-/// Where one part is a float, decimals become double precision.
-fn meet_all(parts: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Transformed<Expr>>> {
+/// Where one part is a float, other numbers become double precision; where one is a timestamp, days
+/// become timestamps.
+fn meet_all(parts: Vec<Expr>, schema: &DFSchema) -> Vec<Transformed<Expr>> {
     let types: Vec<Option<DataType>> =
         parts.iter().map(|part| part.get_type(schema).ok()).collect();
     let has_float = types.iter().flatten().any(DataType::is_floating);
-    Ok(parts
+    let has_real = types.contains(&Some(DataType::Float32));
+    // Two reals stay reals; a real and another number are two double precisions.
+    let is_mixed = has_real
+        && parts.iter().zip(&types).any(|(part, data_type)| match data_type {
+            Some(DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..)) => true,
+            Some(DataType::Int32 | DataType::Int64) => !is_exact_real(part),
+            _ => false,
+        });
+    let has_moment = types.iter().flatten().any(|it| matches!(it, DataType::Timestamp(_, None)));
+    parts
         .into_iter()
         .zip(types)
         .map(|(part, data_type)| match data_type {
             Some(data_type) if has_float && data_type.is_decimal() => {
                 Transformed::yes(cast(part, DataType::Float64))
             }
+            Some(DataType::Float32 | DataType::Int16 | DataType::Int32 | DataType::Int64)
+                if is_mixed =>
+            {
+                Transformed::yes(cast(part, DataType::Float64))
+            }
+            Some(DataType::Date32) if has_moment => Transformed::yes(cast(part, MOMENT)),
             _ => Transformed::no(part),
         })
-        .collect())
+        .collect()
+}
+
+/// A small constant is the same number in either type, so that sources may compare it.
+fn is_exact_real(expression: &Expr) -> bool {
+    let bound = 1i64 << f32::MANTISSA_DIGITS;
+    matches!(expression, Expr::Literal(ScalarValue::Int64(Some(value)), _)
+        if (-bound..=bound).contains(value))
 }

@@ -170,7 +170,8 @@ pub fn parse_predicate(text: &str) -> Result<Expr, String> {
     parser
         .expect_token(&datafusion::sql::sqlparser::tokenizer::Token::EOF)
         .map_err(|error| format!("bad predicate: {error}"))?;
-    crate::meaning::correct_syntax(&mut expression);
+    crate::meaning::correct_syntax(&mut expression)
+        .map_err(|error| format!("bad predicate: {error}"))?;
     Ok(expression)
 }
 
