@@ -13,7 +13,10 @@ use datafusion::{
     logical_expr::{Between, BinaryExpr, Expr, Like, Operator, expr::InList},
 };
 
-use super::ir::{Comparison, Literal, Pattern, Scalar};
+use super::{
+    fault::{Fault, is_on},
+    ir::{Comparison, Literal, Pattern, Scalar},
+};
 
 /// Deeper predicates stay local: the source has a stack too.
 const MAX_DEPTH: usize = 64;
@@ -276,7 +279,10 @@ fn all(parts: Vec<Option<Pushed>>) -> Option<Pushed> {
 
 /// A branch that stays local keeps the whole local.
 fn any(parts: Vec<Option<Pushed>>) -> Option<Pushed> {
-    let parts = parts.into_iter().collect::<Option<Vec<_>>>()?;
+    let parts = match is_on(Fault::LostBranch) && parts.iter().any(Option::is_some) {
+        false => parts.into_iter().collect::<Option<Vec<_>>>()?,
+        true => parts.into_iter().flatten().collect(),
+    };
     let is_exact = parts.iter().all(Pushed::is_exact);
     let predicate = Scalar::Or(parts.into_iter().map(|part| part.predicate).collect());
     Some(if is_exact { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
@@ -331,7 +337,8 @@ fn equality(column: Known<'_>, value: &ScalarValue) -> Option<(Literal, Precisio
             Some((literal, precision))
         }
         Compare::Text(Collation { is_deterministic, .. }) => {
-            let precision = if is_deterministic { Precision::Exact } else { Precision::Inexact };
+            let is_exact = is_deterministic || is_on(Fault::CaseInsensitive);
+            let precision = if is_exact { Precision::Exact } else { Precision::Inexact };
             Some((Literal::Text(text(value)?.to_owned()), precision))
         }
         Compare::PaddedText => {
@@ -357,8 +364,8 @@ fn order(column: Known<'_>, comparison: Comparison, value: &ScalarValue) -> Opti
                 .then(|| Pushed::inexact(predicate))
         }
         Compare::Text(collation) => {
-            let operand =
-                if collation.is_bytewise { bare } else { Scalar::Bytewise(Box::new(bare)) };
+            let is_plain = collation.is_bytewise || is_on(Fault::Collation);
+            let operand = if is_plain { bare } else { Scalar::Bytewise(Box::new(bare)) };
             let literal = Literal::Text(text(value)?.to_owned());
             Some(Pushed::exact(compared(operand, comparison, literal)))
         }

@@ -375,7 +375,8 @@ impl Generator {
         }
         self.has_big |= table.is_big;
         let alias = self.alias("t");
-        let values = table.columns.iter().map(|(column, kind, is_tame)| Value {
+        let columns = table.columns.iter().filter(|(name, ..)| *name != "r" || self.may("real"));
+        let values = columns.map(|(column, kind, is_tame)| Value {
             sql: format!("{alias}.{column}"),
             kind: *kind,
             is_tame: *is_tame,
@@ -444,7 +445,11 @@ impl Generator {
     }
 
     fn distinct_on(&mut self, kinds: &[Kind], scope: &Scope, from: &str, filter: &str) -> Made {
-        let values: Vec<Value> = kinds.iter().map(|kind| self.column(*kind, scope)).collect();
+        let mut values: Vec<Value> = kinds.iter().map(|kind| self.column(*kind, scope)).collect();
+        if !self.may("DISTINCT ON with a repeated column") {
+            let mut met = std::collections::BTreeSet::new();
+            values.retain(|value| met.insert(value.sql.clone()));
+        }
         let names: Vec<String> = values.iter().map(|value| value.sql.clone()).collect();
         let first = names[0].clone();
         let order: Vec<String> =
@@ -975,7 +980,8 @@ impl Generator {
                     false => {
                         let (from, inner) = self.from(depth - 1);
                         let filter = outer.map(|outer| self.equality(&inner, outer));
-                        let filter = filter.map_or(String::new(), |filter| format!(" WHERE {filter}"));
+                        let filter =
+                            filter.map_or(String::new(), |filter| format!(" WHERE {filter}"));
                         self.plain(&[Kind::Int], &inner, &from, &filter, "")
                     }
                 };

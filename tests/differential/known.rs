@@ -10,6 +10,8 @@ pub const EXCLUDED: &[(&str, &str)] = &[
     ("INTERSECT ALL", "planned as a semi join: the number of equal rows is lost"),
     ("EXISTS over an aggregate", "an aggregate without GROUP BY has a row, but is taken for none"),
     ("NOT IN (SELECT)", "NULL NOT IN (SELECT …) is taken for true"),
+    ("DISTINCT ON with a repeated column", "an internal error"),
+    ("real", "-0 is not 0 in the lists of a real column"),
     ("numeric division", "a quotient has six digits after the point"),
     ("avg of numeric", "an average has four digits more than its operand"),
 ];
@@ -44,6 +46,3 @@ pub const TYPES: &[(&str, &str, &str)] = &[
     ("numeric", "float8", "an average of integers is a double precision"),
     ("float8", "float4", "real and a constant meet in real"),
 ];
-
-/// Queries of the corpora whose answers differ: a part of the query, and why.
-pub const DIFFERENT: &[(&str, &str)] = &[];
