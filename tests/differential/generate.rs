@@ -680,7 +680,7 @@ impl Generator {
         if self.one_in(5) {
             return Value { sql: self.compound(kind, scope, depth - 1), kind, is_tame: false };
         }
-        let specific = match kind {
+        match kind {
             Kind::Bool => {
                 let sql = format!("({})", self.simple_predicate(scope));
                 Value { sql, kind, is_tame: false }
@@ -695,8 +695,7 @@ impl Generator {
             Kind::Date => self.date(scope),
             Kind::Stamp => self.stamp(scope),
             Kind::Instant => self.column(kind, scope),
-        };
-        specific
+        }
     }
 
     /// CASE, COALESCE and their like, over values of one kind.

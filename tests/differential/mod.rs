@@ -412,6 +412,7 @@ async fn record(
         failure.small = runner.shrink(mode, &failure.sql, &failure.verdict).await;
         failure.story = runner.story(mode, &failure.small).await;
     }
+    eprintln!("{}, {mode:?}: {}\n  {:?}", failure.name, failure.small, failure.verdict);
     tally.lock().unwrap().failures.push(failure);
 }
 
