@@ -375,7 +375,9 @@ impl Generator {
         }
         self.has_big |= table.is_big;
         let alias = self.alias("t");
-        let columns = table.columns.iter().filter(|(name, ..)| *name != "r" || self.may("real"));
+        let has_zeros = self.may("minus zero");
+        let columns =
+            table.columns.iter().filter(|(name, ..)| has_zeros || !["f", "r"].contains(name));
         let values = columns.map(|(column, kind, is_tame)| Value {
             sql: format!("{alias}.{column}"),
             kind: *kind,
@@ -823,7 +825,7 @@ impl Generator {
         let operand = self.value(Kind::Text, scope, depth).sql;
         match self.below(10) {
             0 | 1 => format!("({operand} || {})", self.literal(Kind::Text)),
-            2 => format!("upper({operand})"),
+            2 if self.may("upper") => format!("upper({operand})"),
             3 => format!("lower({operand})"),
             4 => format!(
                 "substr({operand}, {}, {})",

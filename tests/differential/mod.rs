@@ -58,7 +58,7 @@ const SHRUNK: usize = 20;
 const SHRUNK_ERRORS: usize = 2;
 
 /// Of a hundred answers, at most so many may be refusals, and so many queries invalid or slow.
-const MAX_REFUSED_PERCENT: usize = 5;
+const MAX_REFUSED_PERCENT: usize = 8;
 const MAX_VOID_PERCENT: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
