@@ -5,6 +5,7 @@
 //! or the pushdown rules do not know is not pushed, so that an answer never depends on pushdown.
 
 mod exec;
+mod fault;
 mod fragment;
 mod ir;
 mod keys;

@@ -17,7 +17,10 @@ use datafusion::{
     },
 };
 
-use super::ir::{Arithmetic, CastType, Comparison, Literal, Pattern, Scalar};
+use super::{
+    fault::{Fault, is_on},
+    ir::{Arithmetic, CastType, Comparison, Literal, Pattern, Scalar},
+};
 
 /// Deeper expressions stay local: the source has a stack too.
 const MAX_DEPTH: usize = 64;
@@ -118,7 +121,7 @@ impl RemoteValue {
             Compare::Native if self.data_type.is_floating() => Err(Refusal::FLOAT),
             Compare::Native | Compare::Uuid => Ok(self.bare.clone()),
             Compare::Text(collation) | Compare::PaddedText(collation) => {
-                if collation.is_bytewise {
+                if collation.is_bytewise || is_on(Fault::Collation) {
                     Ok(self.bare.clone())
                 } else {
                     Ok(Scalar::Bytewise(Box::new(self.bare.clone())))
@@ -733,7 +736,10 @@ fn all(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
 
 /// A branch that stays local keeps the whole local.
 fn any(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
-    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let parts = match is_on(Fault::LostBranch) && parts.iter().any(Result::is_ok) {
+        false => parts.into_iter().collect::<Result<Vec<_>, _>>()?,
+        true => parts.into_iter().flatten().collect(),
+    };
     let is_exact = parts.iter().all(Pushed::is_exact);
     let predicate = Scalar::Or(parts.into_iter().map(|part| part.predicate).collect());
     Ok(if is_exact { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
@@ -799,8 +805,9 @@ fn equality(value: &RemoteValue, constant: &ScalarValue) -> Result<(Literal, Pre
             Ok((literal, precision))
         }
         Compare::Text(collation) => {
+            let is_exact = collation.is_deterministic || is_on(Fault::CaseInsensitive);
             let text = text(constant).ok_or_else(other_constant)?;
-            Ok((Literal::Text(text.to_owned()), by_collation(collation.is_deterministic)))
+            Ok((Literal::Text(text.to_owned()), by_collation(is_exact)))
         }
         Compare::PaddedText(collation) => {
             let text = text(constant).ok_or_else(other_constant)?;

@@ -319,7 +319,7 @@ impl Renderer<'_> {
                 Some(())
             }
             Scalar::Compare { comparison, left, right } => {
-                self.scalar(out, left)?;
+                self.operand(out, left)?;
                 out.push_str(match comparison {
                     Comparison::Equal => " = ",
                     Comparison::NotEqual => " <> ",
@@ -328,13 +328,13 @@ impl Renderer<'_> {
                     Comparison::Greater => " > ",
                     Comparison::GreaterOrEqual => " >= ",
                 });
-                self.scalar(out, right)
+                self.operand(out, right)
             }
             Scalar::In { operand, list } => {
                 if list.is_empty() || list.len() > self.dialect.limits().in_list {
                     return None;
                 }
-                self.scalar(out, operand)?;
+                self.operand(out, operand)?;
                 out.push_str(" IN (");
                 for (index, literal) in list.iter().enumerate() {
                     if index > 0 {
@@ -346,7 +346,7 @@ impl Renderer<'_> {
                 Some(())
             }
             Scalar::IsNull(operand) => {
-                self.scalar(out, operand)?;
+                self.operand(out, operand)?;
                 out.push_str(" IS NULL");
                 Some(())
             }
@@ -358,6 +358,34 @@ impl Renderer<'_> {
                 out.push(')');
                 Some(())
             }
+        }
+    }
+
+    /// What stands beside an operator: a condition only in parentheses.
+    fn operand(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
+        match scalar {
+            Scalar::Compare { .. }
+            | Scalar::In { .. }
+            | Scalar::IsNull(_)
+            | Scalar::Like { .. }
+            | Scalar::And(_)
+            | Scalar::Or(_)
+            | Scalar::Not(_) => {
+                out.push('(');
+                self.scalar(out, scalar)?;
+                out.push(')');
+                Some(())
+            }
+            Scalar::Column(_)
+            | Scalar::Literal(_)
+            | Scalar::ReadAs { .. }
+            | Scalar::Bytewise(_)
+            | Scalar::Exists(_)
+            | Scalar::Arithmetic { .. }
+            | Scalar::Cast { .. }
+            | Scalar::Substring { .. }
+            | Scalar::Case { .. }
+            | Scalar::Aggregate { .. } => self.scalar(out, scalar),
         }
     }
 

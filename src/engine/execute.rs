@@ -35,6 +35,7 @@ use weir_catalogs::{
     sql::{JoinKeys, PushdownMode},
 };
 
+use crate::policy::PolicyTable;
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
 use crate::{
     admission::{QueryMemory, QuerySlot},
@@ -222,7 +223,7 @@ async fn physical_plan(
     let pushdown =
         state.config().get_extension::<PushdownMode>().map_or_else(Default::default, |mode| *mode);
     let plan = state.optimize(plan.plan())?;
-    let plan = crate::federation::fold(plan, pushdown)?;
+    let plan = crate::federation::fold(plan, pushdown, PolicyTable::behind)?;
     let plan = crate::federation::prune(plan, &state)?;
     Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
 }

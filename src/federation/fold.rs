@@ -17,6 +17,7 @@ use datafusion::{
         Column, DFSchema, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
         tree_node::{Transformed, TreeNode},
     },
+    catalog::TableProvider,
     datasource::{provider_as_source, source_as_provider},
     logical_expr::{
         Aggregate, Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, Projection,
@@ -35,7 +36,6 @@ use weir_catalogs::{
 };
 
 use super::{average, estimate};
-use crate::policy::PolicyTable;
 
 /// A join is pushed when its rows are fewer than this part of the rows of both sides.
 const LARGEST_JOIN: f64 = 1.25;
@@ -45,15 +45,25 @@ const LARGEST_GROUPING: f64 = 0.7;
 
 /// Moves as much of an optimized plan to the sources as is right and, under
 /// [`PushdownMode::Auto`], as pays off.
-pub fn fold(plan: LogicalPlan, mode: PushdownMode) -> Result<LogicalPlan> {
+///
+/// `unrestricted` gives the source's own table, where all that it holds may be seen.
+pub fn fold(
+    plan: LogicalPlan,
+    mode: PushdownMode,
+    unrestricted: Unrestricted,
+) -> Result<LogicalPlan> {
     if mode == PushdownMode::Off {
         return Ok(plan);
     }
-    Folding { mode, names: 0, scans: 0 }.plan(plan)
+    Folding { mode, unrestricted, names: 0, scans: 0 }.plan(plan)
 }
+
+/// See [`fold`].
+pub type Unrestricted = fn(&dyn TableProvider) -> Option<&Arc<dyn TableProvider>>;
 
 struct Folding {
     mode: PushdownMode,
+    unrestricted: Unrestricted,
     /// Column names given away: unique in the whole plan.
     names: usize,
     scans: usize,
@@ -301,7 +311,7 @@ impl Folding {
     }
 
     fn table_scan(&mut self, scan: &TableScan, plan: &LogicalPlan) -> Result<Folded> {
-        match scan_fragment(scan)? {
+        match scan_fragment(scan, self.unrestricted)? {
             Some(fragment) => Ok(Folded::Fragment(Box::new(fragment))),
             None => Ok(Folded::Local(plan.clone())),
         }
@@ -771,12 +781,9 @@ impl Inputs for Both<'_> {
 }
 
 /// The scan as a statement; `None`: not a table of an SQL source that may be asked for more.
-fn scan_fragment(scan: &TableScan) -> Result<Option<Fragment>> {
+fn scan_fragment(scan: &TableScan, unrestricted: Unrestricted) -> Result<Option<Fragment>> {
     let provider = source_as_provider(&scan.source)?;
-    let Some(inner) = provider.downcast_ref::<PolicyTable>().and_then(PolicyTable::unrestricted)
-    else {
-        return Ok(None);
-    };
+    let Some(inner) = unrestricted(provider.as_ref()) else { return Ok(None) };
     let Some(table) = inner.downcast_ref::<RemoteTable>() else { return Ok(None) };
     let inputs = table.inputs();
     let column = |name: &str| inputs.value(&Column::from_name(name)).ok();

@@ -60,10 +60,11 @@ impl PolicyTable {
         &self.inner
     }
 
-    /// The source's table, when its principal sees all rows and values of the columns that this
-    /// table has: what is asked of this one may then be asked of that.
-    pub fn unrestricted(&self) -> Option<&Arc<dyn TableProvider>> {
-        self.is_unrestricted().then_some(&self.inner)
+    /// The source's table behind `table`, when its principal sees all rows and values of the columns
+    /// that it has: what is asked of the one may then be asked of the other.
+    pub fn behind(table: &dyn TableProvider) -> Option<&Arc<dyn TableProvider>> {
+        let table = table.downcast_ref::<Self>()?;
+        table.is_unrestricted().then_some(&table.inner)
     }
 
     /// Nothing but whole columns may be missing: then a scan is the source's own.

@@ -375,7 +375,10 @@ impl Generator {
         }
         self.has_big |= table.is_big;
         let alias = self.alias("t");
-        let values = table.columns.iter().map(|(column, kind, is_tame)| Value {
+        let has_zeros = self.may("minus zero");
+        let columns =
+            table.columns.iter().filter(|(name, ..)| has_zeros || !["f", "r"].contains(name));
+        let values = columns.map(|(column, kind, is_tame)| Value {
             sql: format!("{alias}.{column}"),
             kind: *kind,
             is_tame: *is_tame,
@@ -444,7 +447,11 @@ impl Generator {
     }
 
     fn distinct_on(&mut self, kinds: &[Kind], scope: &Scope, from: &str, filter: &str) -> Made {
-        let values: Vec<Value> = kinds.iter().map(|kind| self.column(*kind, scope)).collect();
+        let mut values: Vec<Value> = kinds.iter().map(|kind| self.column(*kind, scope)).collect();
+        if !self.may("DISTINCT ON with a repeated column") {
+            let mut met = std::collections::BTreeSet::new();
+            values.retain(|value| met.insert(value.sql.clone()));
+        }
         let names: Vec<String> = values.iter().map(|value| value.sql.clone()).collect();
         let first = names[0].clone();
         let order: Vec<String> =
@@ -675,7 +682,7 @@ impl Generator {
         if self.one_in(5) {
             return Value { sql: self.compound(kind, scope, depth - 1), kind, is_tame: false };
         }
-        let specific = match kind {
+        match kind {
             Kind::Bool => {
                 let sql = format!("({})", self.simple_predicate(scope));
                 Value { sql, kind, is_tame: false }
@@ -690,8 +697,7 @@ impl Generator {
             Kind::Date => self.date(scope),
             Kind::Stamp => self.stamp(scope),
             Kind::Instant => self.column(kind, scope),
-        };
-        specific
+        }
     }
 
     /// CASE, COALESCE and their like, over values of one kind.
@@ -819,7 +825,7 @@ impl Generator {
         let operand = self.value(Kind::Text, scope, depth).sql;
         match self.below(10) {
             0 | 1 => format!("({operand} || {})", self.literal(Kind::Text)),
-            2 => format!("upper({operand})"),
+            2 if self.may("upper") => format!("upper({operand})"),
             3 => format!("lower({operand})"),
             4 => format!(
                 "substr({operand}, {}, {})",
@@ -975,7 +981,8 @@ impl Generator {
                     false => {
                         let (from, inner) = self.from(depth - 1);
                         let filter = outer.map(|outer| self.equality(&inner, outer));
-                        let filter = filter.map_or(String::new(), |filter| format!(" WHERE {filter}"));
+                        let filter =
+                            filter.map_or(String::new(), |filter| format!(" WHERE {filter}"));
                         self.plain(&[Kind::Int], &inner, &from, &filter, "")
                     }
                 };

@@ -16,6 +16,8 @@ pub enum Verdict {
     BothFail,
     /// PostgreSQL does not understand the query, or somebody took too long: it shows nothing.
     Void(String),
+    /// What is written of the query.
+    Known,
     Different(String),
 }
 
@@ -29,15 +31,20 @@ impl Verdict {
     }
 }
 
+/// Errors of the data: of values, and of a subquery with more rows than one.
+pub fn is_of_data(code: &str) -> bool {
+    code.starts_with("22") || code == "21000"
+}
+
 /// Ended by the time: that says nothing of the answer.
 const CANCELED: &str = "57014";
 
 pub fn judge(sql: &str, expected: &Answer, found: &Answer) -> Verdict {
     match (expected, found) {
-        (Answer::Error(code, told), _) if !code.starts_with("22") => {
+        (Answer::Error(code, told), _) if !is_of_data(code) => {
             Verdict::Void(told.replace('\n', " "))
         }
-        (Answer::Error(..), Answer::Error(code, _)) if code.starts_with("22") => Verdict::BothFail,
+        (Answer::Error(..), Answer::Error(code, _)) if is_of_data(code) => Verdict::BothFail,
         (_, Answer::Error(code, _)) if code == CANCELED => {
             Verdict::Void("weir took too long".to_owned())
         }

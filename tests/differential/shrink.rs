@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Distinct, Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select, SetExpr,
-        Statement, Value, VisitMut, VisitorMut, visit_expressions,
+        Distinct, Expr, GroupByExpr, JoinConstraint, JoinOperator, LimitClause, Query, Select,
+        SetExpr, Statement, Value, VisitMut, VisitorMut, visit_expressions,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,

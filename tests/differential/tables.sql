@@ -151,4 +151,118 @@ CREATE TABLE m_none (
 CREATE TABLE m_one (id integer PRIMARY KEY, k integer, n numeric(10, 2), g double precision, ti text COLLATE "en-x-icu", dd date, b boolean);
 INSERT INTO m_one VALUES (1, 1, 1.50, 0.5, 'a', '2024-02-29', NULL);
 
+-- TPC-H in small, with the standard's tables and its domains of values; made by counting too, so that
+-- every query of `tpch/` finds rows.
+CREATE FUNCTION dice(seed bigint, sides bigint) RETURNS bigint LANGUAGE sql IMMUTABLE
+    RETURN ('x' || left(md5(seed::text), 12))::bit(48)::bigint % sides;
+
+CREATE TABLE region (r_regionkey integer PRIMARY KEY, r_name char(25) NOT NULL, r_comment varchar(152));
+INSERT INTO region SELECT g, pick('{AFRICA,AMERICA,ASIA,EUROPE,MIDDLE EAST}', g), 'region ' || g
+FROM generate_series(0, 4) AS g;
+
+CREATE TABLE nation (
+    n_nationkey integer PRIMARY KEY, n_name char(25) NOT NULL, n_regionkey integer NOT NULL REFERENCES region,
+    n_comment varchar(152)
+);
+INSERT INTO nation SELECT
+    g,
+    pick('{ALGERIA,ARGENTINA,BRAZIL,CANADA,EGYPT,ETHIOPIA,FRANCE,GERMANY,INDIA,INDONESIA,IRAN,IRAQ,JAPAN,JORDAN,KENYA,MOROCCO,MOZAMBIQUE,PERU,CHINA,ROMANIA,SAUDI ARABIA,VIETNAM,RUSSIA,UNITED KINGDOM,UNITED STATES}', g),
+    pick('{0,1,1,1,4,0,3,3,2,2,4,4,2,4,0,0,0,1,2,3,4,2,3,3,1}', g)::integer,
+    'nation ' || g
+FROM generate_series(0, 24) AS g;
+
+CREATE TABLE supplier (
+    s_suppkey integer PRIMARY KEY, s_name char(25) NOT NULL, s_address varchar(40) NOT NULL,
+    s_nationkey integer NOT NULL REFERENCES nation, s_phone char(15) NOT NULL,
+    s_acctbal numeric(15, 2) NOT NULL, s_comment varchar(101) NOT NULL
+);
+INSERT INTO supplier SELECT
+    g, 'Supplier#' || lpad(g::text, 9, '0'), 'address ' || g, g % 25,
+    (10 + g % 25) || '-' || lpad(dice(g, 1000)::text, 3, '0') || '-555-0100',
+    dice(g, 1100000) / 100.0 - 1000,
+    CASE WHEN g % 17 = 0 THEN 'slow Customer of many Complaints' ELSE 'quiet ' || g END
+FROM generate_series(1, 50) AS g;
+
+CREATE TABLE part (
+    p_partkey integer PRIMARY KEY, p_name varchar(55) NOT NULL, p_mfgr char(25) NOT NULL,
+    p_brand char(10) NOT NULL, p_type varchar(25) NOT NULL, p_size integer NOT NULL,
+    p_container char(10) NOT NULL, p_retailprice numeric(15, 2) NOT NULL, p_comment varchar(23) NOT NULL
+);
+INSERT INTO part SELECT
+    g,
+    pick('{forest,green,almond,antique,blue,lemon,ivory}', g) || ' ' || pick('{green,forest,misty,pink,rose}', dice(g, 50)),
+    'Manufacturer#' || 1 + g % 5,
+    'Brand#' || (1 + g % 5) || (1 + g / 5 % 5),
+    pick('{STANDARD,SMALL,MEDIUM,LARGE,ECONOMY,PROMO}', dice(g + 1, 60)) || ' '
+        || pick('{ANODIZED,BURNISHED,PLATED,POLISHED,BRUSHED}', dice(g + 2, 50)) || ' '
+        || pick('{TIN,NICKEL,BRASS,STEEL,COPPER}', dice(g + 3, 50)),
+    1 + g % 50,
+    pick('{SM,MED,LG,JUMBO,WRAP}', dice(g + 4, 50)) || ' ' || pick('{CASE,BOX,BAG,JAR,PKG,PACK,CAN,DRUM}', dice(g + 5, 80)),
+    900 + g % 200 + g % 10 * 0.1,
+    'part ' || g
+FROM generate_series(1, 300) AS g;
+
+CREATE TABLE partsupp (
+    ps_partkey integer NOT NULL REFERENCES part, ps_suppkey integer NOT NULL REFERENCES supplier,
+    ps_availqty integer NOT NULL, ps_supplycost numeric(15, 2) NOT NULL, ps_comment varchar(199) NOT NULL,
+    PRIMARY KEY (ps_partkey, ps_suppkey)
+);
+INSERT INTO partsupp SELECT
+    p, 1 + (p + s * 13) % 50, 1 + dice(p * 10 + s, 9999), 1 + dice(p * 10 + s + 7, 99900) / 100.0, 'offer ' || p
+FROM generate_series(1, 300) AS p, generate_series(0, 3) AS s;
+
+CREATE TABLE customer (
+    c_custkey integer PRIMARY KEY, c_name varchar(25) NOT NULL, c_address varchar(40) NOT NULL,
+    c_nationkey integer NOT NULL REFERENCES nation, c_phone char(15) NOT NULL,
+    c_acctbal numeric(15, 2) NOT NULL, c_mktsegment char(10) NOT NULL, c_comment varchar(117) NOT NULL
+);
+INSERT INTO customer SELECT
+    g, 'Customer#' || lpad(g::text, 9, '0'), 'address ' || g, dice(g, 25),
+    (10 + dice(g, 25)) || '-' || lpad(dice(g + 1, 1000)::text, 3, '0') || '-555-0199',
+    dice(g + 2, 1100000) / 100.0 - 1000,
+    pick('{AUTOMOBILE,BUILDING,FURNITURE,MACHINERY,HOUSEHOLD}', dice(g + 3, 50)),
+    CASE WHEN g % 9 = 0 THEN 'no special care for requests' ELSE 'calm ' || g END
+FROM generate_series(1, 200) AS g;
+
+CREATE TABLE orders (
+    o_orderkey integer PRIMARY KEY, o_custkey integer NOT NULL REFERENCES customer,
+    o_orderstatus char(1) NOT NULL, o_totalprice numeric(15, 2) NOT NULL, o_orderdate date NOT NULL,
+    o_orderpriority char(15) NOT NULL, o_clerk char(15) NOT NULL, o_shippriority integer NOT NULL,
+    o_comment varchar(79) NOT NULL
+);
+INSERT INTO orders SELECT
+    g, 1 + dice(g, 130), pick('{F,O,P}', dice(g + 1, 30)), 1000 + dice(g + 2, 40000000) / 100.0,
+    DATE '1992-01-01' + dice(g + 3, 2400)::integer,
+    pick('{1-URGENT,2-HIGH,3-MEDIUM,4-NOT SPECIFIED,5-LOW}', dice(g + 4, 50)),
+    'Clerk#' || lpad(dice(g + 5, 100)::text, 9, '0'), 0,
+    CASE WHEN g % 11 = 0 THEN 'some special requests' ELSE 'order ' || g END
+FROM generate_series(1, 1500) AS g;
+
+CREATE TABLE lineitem (
+    l_orderkey integer NOT NULL REFERENCES orders, l_partkey integer NOT NULL, l_suppkey integer NOT NULL,
+    l_linenumber integer NOT NULL, l_quantity numeric(15, 2) NOT NULL, l_extendedprice numeric(15, 2) NOT NULL,
+    l_discount numeric(15, 2) NOT NULL, l_tax numeric(15, 2) NOT NULL, l_returnflag char(1) NOT NULL,
+    l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL, l_commitdate date NOT NULL,
+    l_receiptdate date NOT NULL, l_shipinstruct char(25) NOT NULL, l_shipmode char(10) NOT NULL,
+    l_comment varchar(44) NOT NULL, PRIMARY KEY (l_orderkey, l_linenumber)
+);
+INSERT INTO lineitem SELECT
+    o_orderkey, p, 1 + (p + dice(seed + 1, 4) * 13) % 50, line, quantity, quantity * (900 + p % 200),
+    dice(seed + 3, 11) / 100.0, dice(seed + 4, 9) / 100.0, pick('{R,A,N}', dice(seed + 5, 30)),
+    pick('{O,F}', dice(seed + 6, 20)), shipped, o_orderdate + 30 + dice(seed + 8, 60)::integer,
+    shipped + 1 + dice(seed + 9, 30)::integer,
+    pick('{DELIVER IN PERSON,COLLECT COD,NONE,TAKE BACK RETURN}', dice(seed + 10, 40)),
+    pick('{AIR,AIR REG,MAIL,SHIP,TRUCK,RAIL,FOB}', dice(seed + 11, 70)), 'line ' || seed
+FROM (
+    SELECT o_orderkey, o_orderdate, line, seed, 1 + dice(seed, 300) AS p, 1 + dice(seed + 2, 50) AS quantity,
+        o_orderdate + 1 + dice(seed + 7, 120)::integer AS shipped
+    FROM (
+        SELECT o_orderkey, o_orderdate, line, o_orderkey * 20::bigint + line AS seed
+        FROM orders, generate_series(1, 7) AS line
+        -- One order is big (query 18).
+        WHERE line <= 1 + o_orderkey % 7
+    ) AS s
+) AS s;
+UPDATE lineitem SET l_quantity = 50 WHERE l_orderkey % 100 = 6;
+
 ANALYZE;

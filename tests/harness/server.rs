@@ -36,6 +36,7 @@ pub struct WeirBuilder {
     users: Vec<User>,
     policy: String,
     canaries: Vec<String>,
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 /// A weir that did not start: its status and what it said.
@@ -55,8 +56,20 @@ impl WeirBuilder {
         fs::copy(model, folder.path().join("policy/model.conf")).unwrap();
         let (postgres, flight, http) = (free_port(), free_port(), free_port());
         let (limits, policy) = (String::new(), String::new());
-        let (users, canaries) = (Vec::new(), vec!["CANARY".to_owned()]);
-        Self { folder, postgres, flight, http, limits, catalogs: 0, users, policy, canaries }
+        let (users, canaries, variables) = (Vec::new(), vec!["CANARY".to_owned()], Vec::new());
+        let catalogs = 0;
+        Self {
+            folder,
+            postgres,
+            flight,
+            http,
+            limits,
+            catalogs,
+            users,
+            policy,
+            canaries,
+            variables,
+        }
     }
 
     pub fn folder(&self) -> &Path {
@@ -81,6 +94,12 @@ impl WeirBuilder {
     pub fn catalog(mut self, name: &str, text: &str) -> Self {
         fs::write(self.folder.path().join(format!("catalogs/{name}.toml")), text).unwrap();
         self.catalogs += 1;
+        self
+    }
+
+    /// A variable of the environment that it runs in.
+    pub fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
         self
     }
 
@@ -128,6 +147,7 @@ impl WeirBuilder {
         let output = File::create(&log).unwrap();
         let mut command = weir(&["serve", "--config"]);
         command.arg(self.config_path()).stdin(Stdio::null());
+        command.envs(self.variables.iter().copied());
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let mut child = command.spawn().unwrap();
         let started = Instant::now();

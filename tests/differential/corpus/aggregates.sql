@@ -1,0 +1,70 @@
+-- GROUP BY, HAVING, DISTINCT, FILTER; aggregates over no rows.
+SELECT count(*), count(i4), min(i4), max(i4), sum(k) FROM m_edge;
+SELECT count(*) FROM m_none;
+SELECT count(*), sum(k), min(k), max(k), avg(g), min(ti), bool_and(b) FROM m_none;
+SELECT k, count(*) FROM m_none GROUP BY k;
+SELECT count(*) FROM m_edge WHERE false;
+SELECT sum(k) FROM m_edge WHERE k > 1000;
+SELECT k, count(*) FROM m_edge GROUP BY k ORDER BY 1;
+SELECT k, count(*) FROM m_edge GROUP BY k ORDER BY 1 DESC NULLS LAST;
+SELECT b, count(*), sum(k) FROM m_edge GROUP BY b ORDER BY 1 NULLS FIRST;
+SELECT b, k, count(*) FROM m_edge GROUP BY b, k;
+SELECT b, k, count(*) FROM m_edge GROUP BY 1, 2 HAVING count(*) > 1;
+SELECT k FROM m_edge GROUP BY k HAVING max(i4) > 0;
+SELECT k FROM m_edge GROUP BY k HAVING NOT (count(*) IN (4, 5, NULL));
+SELECT k FROM m_edge GROUP BY k HAVING NOT (max(i4) IN (27, 8, NULL));
+SELECT k FROM m_edge GROUP BY k HAVING sum(nt) > 0 OR k IS NULL;
+SELECT k, count(*) FROM m_edge GROUP BY k HAVING false;
+SELECT 1 FROM m_edge HAVING count(*) > 10;
+SELECT 1 FROM m_none HAVING count(*) > 10;
+-- refused 42883: the function is missing
+SELECT bool_and(b), bool_or(b), every(b) FROM m_edge;
+SELECT k, bool_and(b), bool_or(b) FROM m_edge GROUP BY k;
+SELECT count(*) FILTER (WHERE b), count(k) FILTER (WHERE k > 3), sum(k) FILTER (WHERE NOT b) FROM m_edge;
+SELECT k, count(*) FILTER (WHERE tc = 'a'), max(i4) FILTER (WHERE i4 < 0) FROM m_edge GROUP BY k;
+SELECT count(DISTINCT k), count(DISTINCT b), count(DISTINCT dd), sum(DISTINCT k) FROM m_edge;
+SELECT b, count(DISTINCT k), count(k) FROM m_edge GROUP BY b;
+SELECT DISTINCT k FROM m_edge;
+SELECT DISTINCT b, k FROM m_edge ORDER BY 1, 2;
+SELECT DISTINCT k, ti FROM m_twin;
+SELECT DISTINCT ON (k) k, id FROM m_edge ORDER BY k, id;
+SELECT DISTINCT ON (k) k, id FROM m_edge ORDER BY k DESC NULLS LAST, id DESC;
+SELECT DISTINCT ON (b, k) b, k, id FROM m_edge WHERE i4 > 0 ORDER BY b, k, id DESC;
+SELECT k / 2, count(*) FROM m_edge GROUP BY k / 2;
+SELECT k % 2 = 0, count(*) FROM m_edge GROUP BY k % 2 = 0;
+SELECT CASE WHEN k > 5 THEN 'big' WHEN k IS NULL THEN 'none' ELSE 'small' END, count(*) FROM m_edge GROUP BY 1;
+SELECT COALESCE(k, -1), count(*) FROM m_edge GROUP BY COALESCE(k, -1) ORDER BY 1;
+SELECT k, count(*) FROM m_big GROUP BY k ORDER BY 2 DESC, 1 LIMIT 5;
+SELECT ti, sum(n), sum(g), count(*) FROM m_big GROUP BY ti;
+SELECT b, min(ti), max(ti) FROM m_big GROUP BY b;
+SELECT sum(n), min(n), max(n), count(n) FROM m_big WHERE dd < DATE '2020-03-01';
+SELECT max(id) FROM m_big WHERE k = 7 AND b;
+SELECT count(*) FROM m_big WHERE ti = 'a' AND k BETWEEN 3 AND 9;
+SELECT count(*) FROM (SELECT DISTINCT k, b FROM m_big) s;
+SELECT sum(s.n) FROM (SELECT count(*) AS n FROM m_edge GROUP BY k) s;
+SELECT max(s.m) FROM (SELECT k, min(i4) AS m FROM m_edge GROUP BY k) s WHERE s.k > 2;
+SELECT k, b, count(*) FROM m_edge GROUP BY GROUPING SETS ((k), (b), ());
+SELECT k, b, count(*) FROM m_edge GROUP BY ROLLUP (k, b);
+SELECT k, b, count(*) FROM m_twin GROUP BY CUBE (k, b);
+SELECT array_agg(k ORDER BY k) FROM m_twin WHERE k IS NOT NULL;
+SELECT corr(k, g) FROM m_edge WHERE k < 0;
+SELECT min(b::integer), max(b::integer) FROM m_edge;
+SELECT sum(CASE WHEN b THEN 1 ELSE 0 END), sum(CASE WHEN tc = 'a' THEN k END) FROM m_edge;
+-- Windows.
+SELECT id, row_number() OVER (ORDER BY k, id), rank() OVER (ORDER BY k), dense_rank() OVER (ORDER BY k DESC) FROM m_edge;
+SELECT id, sum(k) OVER (PARTITION BY b ORDER BY id), count(*) OVER (PARTITION BY b) FROM m_edge;
+SELECT id, lag(k) OVER (ORDER BY id), lead(k, 2, -1) OVER (ORDER BY id) FROM m_edge;
+SELECT id, first_value(k) OVER (PARTITION BY b ORDER BY id), last_value(k) OVER (PARTITION BY b ORDER BY id) FROM m_edge;
+SELECT id, sum(k) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM m_edge;
+SELECT id, sum(k) OVER (ORDER BY k RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM m_edge;
+SELECT id, max(ti) OVER (PARTITION BY tc) FROM m_edge;
+-- differs: -0 is not 0
+SELECT id, rank() OVER (ORDER BY f) FROM m_edge;
+SELECT id, rank() OVER (PARTITION BY tc ORDER BY ti) FROM m_edge;
+-- differs: -0 is not 0
+SELECT f, count(*) OVER (PARTITION BY f) FROM m_edge;
+-- differs: unsigned in the engine
+SELECT id, ntile(4) OVER (ORDER BY id), percent_rank() OVER (ORDER BY k), cume_dist() OVER (ORDER BY k) FROM m_edge;
+SELECT s.id FROM (SELECT id, row_number() OVER (PARTITION BY k ORDER BY id) AS n FROM m_edge) s WHERE s.n = 1;
+SELECT k, sum(count(*)) OVER (ORDER BY k) FROM m_edge GROUP BY k;
+SELECT id, sum(k) OVER w, avg(g) OVER w FROM m_edge WINDOW w AS (PARTITION BY b ORDER BY id);

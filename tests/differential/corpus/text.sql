@@ -1,0 +1,95 @@
+-- Patterns and functions over text.
+WHERE t LIKE 'a%';
+WHERE t LIKE '%a';
+WHERE t LIKE '%b%';
+WHERE t NOT LIKE 'a%';
+WHERE t LIKE '';
+WHERE t LIKE '%';
+WHERE t LIKE '%%';
+WHERE t LIKE '_';
+WHERE t LIKE '__';
+WHERE t LIKE '_%b';
+WHERE t LIKE 'a\_%';
+WHERE t LIKE 'a\%b';
+WHERE t LIKE '\\';
+WHERE t LIKE 'a\\b';
+WHERE t LIKE '[a]';
+WHERE t LIKE '[%';
+WHERE t LIKE '%''%';
+WHERE t LIKE '%😀%';
+WHERE t LIKE 'é%';
+WHERE t LIKE 'A_';
+WHERE t LIKE NULL;
+WHERE ti LIKE 'a%';
+WHERE ti LIKE '%B%';
+WHERE ti NOT LIKE '%a%';
+WHERE tc LIKE '%o%';
+WHERE tc NOT LIKE 'a%';
+WHERE v LIKE 'a%b';
+WHERE t ILIKE 'A%';
+WHERE t ILIKE 'é%';
+WHERE t NOT ILIKE '%b';
+-- differs: a pattern from a column may end in a backslash
+WHERE t LIKE t;
+WHERE ti LIKE t || '%';
+-- refused 22000: another escape character than the backslash
+WHERE t LIKE 'a!%b' ESCAPE '!';
+WHERE t LIKE 'a%' OR t IS NULL;
+WHERE length(t) = 1;
+WHERE length(t) = 0;
+WHERE upper(t) = 'A';
+WHERE upper(t) = 'É';
+WHERE lower(ti) = 'zoe';
+WHERE lower(tc) = 'a';
+WHERE t || 'x' = 'ax';
+WHERE substr(t, 1, 1) = 'a';
+WHERE position('b' IN t) = 2;
+WHERE strpos(t, 'b') > 0;
+WHERE trim(t) = 'a';
+WHERE starts_with(t, 'a');
+-- differs: upper makes SS of ß
+SELECT id, upper(t), lower(t), length(t), octet_length(t) FROM m_edge ORDER BY 1;
+SELECT id, substr(t, 1, 2), substr(t, 0, 2), substr(t, -1, 3), substr(t, 2) FROM m_edge ORDER BY 1;
+SELECT id, left(t, 1), left(t, -1), right(t, 1), right(t, -1), left(t, 0) FROM m_edge ORDER BY 1;
+SELECT id, trim(t), ltrim(t), rtrim(t), btrim(t, 'a') FROM m_edge ORDER BY 1;
+SELECT id, t || ti, concat(t, ti), concat_ws('-', t, ti, v) FROM m_edge ORDER BY 1;
+SELECT id, replace(t, 'a', ''), replace(t, '', 'x'), reverse(t), repeat(t, 2) FROM m_edge ORDER BY 1;
+-- differs: upper makes SS of ß
+SELECT id, lpad(t, 3, 'x'), rpad(t, 3, 'xy'), split_part(t, 'a', 1), initcap(t) FROM m_edge ORDER BY 1;
+SELECT id, ascii(t), translate(t, 'ab', 'x'), md5(t), strpos(t, 'b'), position('' IN t) FROM m_edge ORDER BY 1;
+-- differs: upper makes SS of ß
+SELECT id, ch || '|', length(ch), upper(ch) FROM m_edge ORDER BY 1;
+SELECT id, t < ti, t = tc, ti > tc, ch = t FROM m_edge ORDER BY 1;
+SELECT id, GREATEST(t, ti), LEAST(t, ti), COALESCE(t, ti, 'none'), NULLIF(t, 'a') FROM m_edge ORDER BY 1;
+SELECT id, t FROM m_edge ORDER BY t, id;
+SELECT id, ti FROM m_edge ORDER BY ti, id;
+SELECT id, ti FROM m_edge ORDER BY ti DESC, id LIMIT 9;
+SELECT id, tc FROM m_edge ORDER BY tc, id LIMIT 9;
+SELECT id, ch FROM m_edge ORDER BY ch, id LIMIT 9;
+SELECT id, e FROM m_edge ORDER BY e, id LIMIT 9;
+SELECT id, v FROM m_edge ORDER BY v COLLATE "C", id LIMIT 9;
+SELECT id, ti FROM m_edge WHERE ti > 'a' ORDER BY ti NULLS FIRST, id LIMIT 5 OFFSET 2;
+SELECT min(t), max(t), min(ti), max(ti), min(tc), max(tc), min(ch), max(ch), min(v), max(v), min(e), max(e) FROM m_edge;
+SELECT tc, count(*) FROM m_edge GROUP BY tc;
+SELECT ti, count(*), min(id) FROM m_edge GROUP BY ti HAVING count(*) > 1;
+SELECT ch, count(*) FROM m_edge GROUP BY ch;
+SELECT e, count(*) FROM m_edge GROUP BY e ORDER BY 1;
+SELECT DISTINCT tc FROM m_edge;
+SELECT DISTINCT ti, e FROM m_edge;
+SELECT count(DISTINCT t), count(DISTINCT ti), count(DISTINCT tc), count(DISTINCT ch), count(DISTINCT u) FROM m_edge;
+-- refused 0A000: aggregates of one query have one order
+SELECT string_agg(ti, ',' ORDER BY ti), string_agg(DISTINCT tc, ',' ORDER BY tc) FROM m_edge;
+-- differs: upper makes SS of ß
+SELECT upper(tc), count(*) FROM m_edge GROUP BY upper(tc);
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.tc = b.tc;
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.ti = b.ti;
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.ch = b.ch;
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.u = b.u;
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.e = b.e;
+SELECT a.id, b.id FROM m_edge a JOIN m_dim b ON a.t < b.ti AND a.k = b.k;
+SELECT a.id, b.id FROM m_edge a LEFT JOIN m_dim b ON a.tc = b.tc AND b.id > 2;
+SELECT a.tc FROM m_edge a WHERE a.tc IN (SELECT b.tc FROM m_dim b);
+SELECT a.id FROM m_edge a WHERE NOT EXISTS (SELECT 1 FROM m_dim b WHERE b.tc = a.tc);
+SELECT tc FROM m_edge UNION SELECT tc FROM m_dim;
+SELECT tc FROM m_edge EXCEPT SELECT tc FROM m_dim;
+SELECT tc FROM m_edge INTERSECT SELECT ti FROM m_dim;
