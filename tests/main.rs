@@ -11,6 +11,7 @@
 mod harness;
 
 mod clients;
+mod differential;
 mod files;
 mod limits;
 mod outages;

@@ -96,17 +96,18 @@ impl Dialect for Postgres {
     }
 
     fn like(&self, out: &mut String, operand: &str, pattern: &Pattern) -> Option<()> {
-        let (before, word) = match pattern {
-            Pattern::StartsWith(word) => ("", word),
-            Pattern::Contains(word) => ("%", word),
-        };
         // Without a backslash, the default escape has nothing to do.
-        if word.contains(['%', '_', '\\']) {
+        let pattern = pattern.as_str();
+        if pattern.contains(['_', '\\']) {
             return None;
         }
         out.push_str(operand);
         out.push_str(" LIKE ");
-        quoted(out, &format!("{before}{word}%"), "text")
+        quoted(out, pattern, "text")
+    }
+
+    fn substring(&self, out: &mut String, operand: &str, start: u32, length: u32) -> Option<()> {
+        write!(out, "pg_catalog.substr(({operand})::pg_catalog.text, {start}, {length})").ok()
     }
 
     fn pages(&self, out: &mut String, Pages { from, to }: Pages) -> Option<()> {

@@ -141,6 +141,12 @@ pub enum Scalar {
         operand: Box<Scalar>,
         to: CastType,
     },
+    /// So many characters of a text, from the character `start`, which counts from 1.
+    Substring {
+        operand: Box<Scalar>,
+        start: u32,
+        length: u32,
+    },
     /// `CASE WHEN … THEN … ELSE … END`; NULL where nothing holds and there is no ELSE.
     Case {
         branches: Vec<(Scalar, Scalar)>,
@@ -205,11 +211,15 @@ impl Comparison {
     }
 }
 
-/// The text holds no wildcard and no escape of any dialect.
+/// A pattern of LIKE in which `%` stands for any run of characters, and all else for itself in every
+/// dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pattern {
-    StartsWith(String),
-    Contains(String),
+pub struct Pattern(pub(super) String);
+
+impl Pattern {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A typed constant. There is no NULL: predicates over it are decided locally.

@@ -89,6 +89,9 @@ pub trait Dialect: fmt::Debug + Send + Sync {
 
     fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()>;
 
+    /// Characters of a text without its padding, counted as characters.
+    fn substring(&self, out: &mut String, operand: &str, start: u32, length: u32) -> Option<()>;
+
     /// What stands between SELECT and FROM when only the number of rows counts.
     fn no_columns(&self, out: &mut String);
 
@@ -210,7 +213,14 @@ impl Renderer<'_> {
                     JoinKind::Inner => " INNER JOIN ",
                     JoinKind::Left => " LEFT JOIN ",
                 });
-                self.from(out, right)?;
+                match right.as_ref() {
+                    From::Join { .. } => {
+                        out.push('(');
+                        self.from(out, right)?;
+                        out.push(')');
+                    }
+                    From::Table(_) | From::Level(_) | From::UnionAll(_) => self.from(out, right)?,
+                }
                 out.push_str(" ON ");
                 self.scalar(out, on)
             }
@@ -244,6 +254,9 @@ impl Renderer<'_> {
                 self.dialect.like(out, &self.text(operand)?, pattern)
             }
             Scalar::Cast { operand, to } => self.dialect.cast(out, &self.text(operand)?, *to),
+            Scalar::Substring { operand, start, length } => {
+                self.dialect.substring(out, &self.text(operand)?, *start, *length)
+            }
             Scalar::Exists(query) => {
                 out.push_str("EXISTS (");
                 self.level(out, query)?;

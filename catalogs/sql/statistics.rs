@@ -75,6 +75,7 @@ fn selectivity(filter: &Scalar, rows: u64, table: &TableStatistics, schema: &Sch
         Scalar::Not(operand) => 1.0 - part(operand),
         Scalar::Exists(_)
         | Scalar::Case { .. }
+        | Scalar::Substring { .. }
         | Scalar::Column(_)
         | Scalar::Literal(_)
         | Scalar::ReadAs { .. }

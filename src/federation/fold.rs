@@ -293,6 +293,22 @@ impl Folding {
         fragment
     }
 
+    /// One side of a join. A join without conditions of its own is taken as it is; else a level
+    /// encloses it. So it does where a computed value must be NULL for rows without a partner.
+    fn side(&mut self, fragment: &Fragment, join: &Join, is_left: bool) -> Fragment {
+        let fragment = fragment.clone();
+        let is_filled = match join.join_type {
+            JoinType::Left => !is_left,
+            JoinType::Right => is_left,
+            JoinType::LeftSemi | JoinType::LeftAnti => !is_left,
+            JoinType::RightSemi | JoinType::RightAnti => is_left,
+            _ => false,
+        };
+        let is_join = matches!(fragment.query.from, From::Join { .. });
+        let is_bare = fragment.is_plain() && fragment.query.filter.is_none();
+        if is_join && is_bare && !is_filled { fragment } else { self.enclose(fragment) }
+    }
+
     fn filter(&mut self, mut fragment: Fragment, filter: &Filter) -> Result<Grown, Refusal> {
         if !fragment.capabilities().filter {
             return Err(Refusal::new("the source takes no filters"));
@@ -545,7 +561,7 @@ impl Folding {
             return Err(Refusal::new("no equality ties its sides"));
         }
         self.check_join(left, right, join, plan)?;
-        let (left, right) = (self.enclose(left.clone()), self.enclose(right.clone()));
+        let (left, right) = (self.side(left, join, true), self.side(right, join, false));
         let mut conditions = Vec::with_capacity(join.on.len() + 1);
         for (on_left, on_right) in &join.on {
             let (a, b) = (push_value(on_left, &left)?, push_value(on_right, &right)?);

@@ -399,7 +399,7 @@ impl Graph {
                 rows *= part;
             }
         }
-        rows.max(1.0).min(MOST_ROWS)
+        rows.clamp(1.0, MOST_ROWS)
     }
 
     fn leaf(&self, member: usize) -> Choice {

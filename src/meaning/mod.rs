@@ -15,6 +15,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 mod checked;
 mod membership;
 mod outer_join;
+mod subqueries;
 mod syntax;
 mod types;
 

@@ -16,6 +16,8 @@ use datafusion::{
     },
 };
 
+use super::subqueries;
+
 /// Casts decimals to double precision where they meet floats. Runs before the engine's coercion.
 pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
     let corrected = plan.transform_up_with_subqueries(|node| {
@@ -32,6 +34,7 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
             is_changed |= corrected.transformed;
             Ok(corrected.update_data(|expression| name.restore(expression)))
         })?;
+        let node = node.transform_data(subqueries::correct_filter)?;
         if is_changed { Ok(Transformed::yes(node.data.recompute_schema()?)) } else { Ok(node) }
     })?;
     Ok(corrected.data)

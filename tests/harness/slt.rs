@@ -182,7 +182,7 @@ fn text(row: &Row) -> Vec<String> {
 }
 
 /// A binary value as PostgreSQL would print it.
-struct Shown(String);
+pub struct Shown(pub String);
 
 impl<'a> FromSql<'a> for Shown {
     fn from_sql(
@@ -230,7 +230,7 @@ fn timestamp(microseconds: i64) -> String {
 }
 
 /// PostgreSQL manual, numeric_send: digits of base 10,000.
-fn numeric(raw: &[u8]) -> String {
+pub fn numeric(raw: &[u8]) -> String {
     let word = |index: usize| i16::from_be_bytes([raw[index * 2], raw[index * 2 + 1]]);
     let (count, weight, scale) = (word(0), word(1), usize::try_from(word(3)).unwrap());
     match word(2) {

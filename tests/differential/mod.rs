@@ -1,0 +1,433 @@
+//! The differential tests: the same query, asked of weir in every mode and of PostgreSQL itself,
+//! has one answer.
+//!
+//! The modes are `SET weir.pushdown = auto`, `off` and `always` over PostgreSQL, Parquet files with
+//! the same rows, and a mix of both in one query. Pushdown can't be judged by its absence alone,
+//! because the engine has faults of its own: the oracle is PostgreSQL with the same rows, under the
+//! collations and types that weir declares (`tables`).
+//!
+//! The queries: `corpus/*.sql` by hand, and `generate` by the thousand; a failing one is made small
+//! (`shrink`). What is known to differ, or to be refused, is in `known`.
+//!
+//!     cargo test --test integration differential
+//!     tests/differential.sh --queries 100000 --seed 7
+//!     tests/differential.sh --sql "SELECT max(f) FROM m_edge"
+
+mod answer;
+mod generate;
+mod judge;
+mod known;
+mod shrink;
+mod tables;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio_postgres::Client;
+
+use self::{
+    answer::{Answer, ask},
+    judge::{Verdict, judge},
+    known::REFUSALS,
+};
+use crate::harness::{ADMIN, Cluster, Connection, Weir, WeirBuilder, tests_folder};
+
+/// Of each of these seeds, [`QUERIES`] are asked.
+const SEEDS: &[u64] = &[1, 2, 3, 4];
+const QUERIES: u64 = 500;
+
+/// Queries that run at one time.
+const WORKERS: usize = 4;
+
+/// Failing queries with wrong rows that are made small, and two for each error; the rest are listed
+/// as they are.
+const SHRUNK: usize = 40;
+
+/// Of a hundred answers, at most so many may be refusals, and so many queries invalid or slow.
+const MAX_REFUSED_PERCENT: usize = 5;
+const MAX_VOID_PERCENT: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mode {
+    Auto,
+    Off,
+    Always,
+    Files,
+    Mixed,
+}
+
+const MODES: &[Mode] = &[Mode::Auto, Mode::Off, Mode::Always, Mode::Files, Mode::Mixed];
+
+/// PostgreSQL with the tables, and a weir before it and before copies of them.
+struct Machine {
+    weir: Weir,
+    cluster: Cluster,
+    tables: Vec<String>,
+}
+
+impl Machine {
+    async fn start() -> Self {
+        let cluster = Cluster::start();
+        cluster.load("postgres", &tests_folder("differential/tables.sql"));
+        let source = cluster.connect("machine").await;
+        let builder = WeirBuilder::new();
+        let root = builder.folder().join("lake");
+        fs::create_dir(&root).unwrap();
+        tables::write_files(&source, &root).await;
+        tables::make_oracle(&source).await;
+        let tables = tables::names(&source).await;
+        let catalog = format!(
+            "source = \"postgres\"\nurl = \"postgres://owner@127.0.0.1:{}/machine\"\n\
+             schemas = [\"public\"]\n",
+            cluster.port
+        );
+        let weir = builder
+            .catalog("pg", &catalog)
+            .catalog("lake", &format!("source = \"local\"\nroot = \"{}\"\n", root.display()))
+            .policy("p, role:admin, *, *, select, , allow\np, role:admin, *, *, explain_remote, , allow\n")
+            .limit("planning_timeout", "\"120s\"")
+            .user(ADMIN)
+            .start();
+        Self { weir, cluster, tables }
+    }
+
+    async fn runner(self: &Arc<Self>) -> Runner {
+        let oracle = self.cluster.connect("machine").await;
+        oracle
+            .batch_execute("SET search_path = oracle; SET statement_timeout = '10s'")
+            .await
+            .unwrap();
+        let mut modes = Vec::new();
+        for mode in MODES {
+            let database = match mode {
+                Mode::Auto | Mode::Off | Mode::Always => "pg",
+                Mode::Files => "lake",
+                Mode::Mixed => "weir",
+            };
+            let connection = self.weir.connect_to(ADMIN.name, database).await;
+            let pushdown = match mode {
+                Mode::Auto | Mode::Files | Mode::Mixed => "auto",
+                Mode::Off => "off",
+                Mode::Always => "always",
+            };
+            connection.rows(&format!("SET weir.pushdown = {pushdown}")).await.unwrap();
+            connection.rows("SET statement_timeout = '60s'").await.unwrap();
+            modes.push((*mode, connection));
+        }
+        Runner { machine: self.clone(), oracle, modes }
+    }
+}
+
+/// One connection to everybody who is asked.
+struct Runner {
+    machine: Arc<Machine>,
+    oracle: Client,
+    modes: Vec<(Mode, Connection)>,
+}
+
+impl Runner {
+    fn connection(&self, mode: Mode) -> &Connection {
+        let found = self.modes.iter().find(|(known, _)| *known == mode);
+        &found.unwrap_or_else(|| panic!("no {mode:?}")).1
+    }
+
+    async fn ask(&self, mode: Mode, sql: &str) -> Answer {
+        match mode {
+            Mode::Mixed => ask(self.connection(mode), &mix(sql, &self.machine.tables)).await,
+            Mode::Auto | Mode::Off | Mode::Always | Mode::Files => {
+                ask(self.connection(mode), sql).await
+            }
+        }
+    }
+
+    /// The verdict of each mode; none when the query shows nothing.
+    async fn judge(&self, sql: &str) -> Vec<(Mode, Verdict)> {
+        let expected = ask(&self.oracle, sql).await;
+        let mut verdicts = Vec::new();
+        for mode in MODES {
+            if let Answer::Error(code, _) = &expected
+                && !code.starts_with("22")
+            {
+                return vec![(*mode, judge(sql, &expected, &expected))];
+            }
+            let found = self.ask(*mode, sql).await;
+            verdicts.push((*mode, judge(sql, &expected, &found)));
+        }
+        verdicts
+    }
+
+    async fn judge_in(&self, mode: Mode, sql: &str) -> Verdict {
+        let expected = ask(&self.oracle, sql).await;
+        if matches!(&expected, Answer::Error(code, _) if !code.starts_with("22")) {
+            return judge(sql, &expected, &expected);
+        }
+        judge(sql, &expected, &self.ask(mode, sql).await)
+    }
+
+    async fn shrink(&self, mode: Mode, sql: &str, verdict: &Verdict) -> String {
+        let kind = verdict.kind();
+        shrink::shrink(sql, async |sql: &str| self.judge_in(mode, sql).await.kind() == kind).await
+    }
+
+    /// What a human needs to see of a failure.
+    async fn story(&self, mode: Mode, sql: &str) -> String {
+        let mut story = String::new();
+        let shown = |answer: &Answer| match answer {
+            Answer::Error(_, told) => told.replace('\n', " "),
+            Answer::Rows(rows) => {
+                let row = |row: &Vec<answer::Value>| {
+                    row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                };
+                let few: Vec<_> = rows.rows.iter().take(8).map(row).collect();
+                format!("{} rows: {}", rows.rows.len(), few.join(" | "))
+            }
+        };
+        writeln!(story, "  PostgreSQL: {}", shown(&ask(&self.oracle, sql).await)).unwrap();
+        writeln!(story, "  weir {mode:?}: {}", shown(&self.ask(mode, sql).await)).unwrap();
+        let explained = match mode {
+            Mode::Mixed => mix(sql, &self.machine.tables),
+            Mode::Auto | Mode::Off | Mode::Always | Mode::Files => sql.to_owned(),
+        };
+        let plan = self.connection(mode).rows(&format!("EXPLAIN {explained}")).await;
+        for line in plan.unwrap_or_default().concat().join("\n").lines() {
+            writeln!(story, "    {line}").unwrap();
+        }
+        story
+    }
+}
+
+/// Names half of the tables as those of PostgreSQL, the other half as files.
+fn mix(sql: &str, tables: &[String]) -> String {
+    let mut mixed = String::new();
+    let mut count = sql.len();
+    let mut is_quoted = false;
+    let mut before = String::new();
+    let mut word = String::new();
+    for character in sql.chars().chain([' ']) {
+        if character == '_' || character.is_alphanumeric() {
+            word.push(character);
+            continue;
+        }
+        let opens = ["FROM", "JOIN", ","].contains(&before.to_uppercase().as_str());
+        if !is_quoted && opens && character != '.' && tables.contains(&word) {
+            count += 1;
+            mixed.push_str(if count % 2 == 0 { "pg.public." } else { "lake.public." });
+        }
+        mixed.push_str(&word);
+        mixed.push(character);
+        if !word.is_empty() {
+            before = std::mem::take(&mut word);
+        }
+        if !character.is_whitespace() {
+            before = character.to_string();
+        }
+        is_quoted ^= character == '\'';
+    }
+    mixed.pop();
+    mixed
+}
+
+#[test]
+fn tables_are_mixed() {
+    let tables = ["part".to_owned(), "m_a".to_owned()];
+    for (sql, expected) in [
+        ("SELECT part FROM m_a", "SELECT part FROM lake.public.m_a"),
+        (
+            "SELECT m_a.x, 'FROM m_a' FROM m_a JOIN part p ON true, m_a b",
+            "SELECT m_a.x, 'FROM m_a' FROM lake.public.m_a JOIN pg.public.part p ON true, lake.public.m_a b",
+        ),
+    ] {
+        let names = |sql: &str| sql.replace("lake.public.", "@").replace("pg.public.", "@");
+        assert_eq!(names(&mix(sql, &tables)), names(expected));
+        let count = |sql: &str, name| sql.matches(name).count();
+        let (files, remote) =
+            (count(&mix(sql, &tables), "lake."), count(&mix(sql, &tables), "pg."));
+        assert!(files.abs_diff(remote) <= 1, "{sql}");
+    }
+}
+
+/// What came of many queries.
+#[derive(Default)]
+struct Tally {
+    queries: usize,
+    answers: usize,
+    void: BTreeMap<String, usize>,
+    both_fail: usize,
+    refused: BTreeMap<usize, usize>,
+    failures: Vec<Failure>,
+}
+
+struct Failure {
+    name: String,
+    mode: Mode,
+    sql: String,
+    small: String,
+    verdict: Verdict,
+    story: String,
+}
+
+impl Tally {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{} queries, {} answers compared; {} errors of the data on both sides; \
+             {} differences\n",
+            self.queries,
+            self.answers,
+            self.both_fail,
+            self.failures.len()
+        );
+        for (place, count) in &self.refused {
+            let known = &REFUSALS[*place];
+            writeln!(text, "refused {count}: {} {} ({})", known.code, known.told, known.reason)
+                .unwrap();
+        }
+        for (story, count) in &self.void {
+            writeln!(text, "void {count}: {story}").unwrap();
+        }
+        text
+    }
+
+    fn failures(&self) -> String {
+        let mut text = String::new();
+        for failure in &self.failures {
+            let Failure { name, mode, sql, small, verdict, story } = failure;
+            writeln!(text, "-- {name}, {mode:?}: {verdict:?}\n{small};").unwrap();
+            if !story.is_empty() {
+                writeln!(text, "{story}  made of: {sql}\n").unwrap();
+            }
+        }
+        text
+    }
+
+    fn check(&self) {
+        assert!(self.failures.is_empty(), "{}{}", self.text(), self.failures());
+        let refused: usize = self.refused.values().sum();
+        assert!(refused * 100 <= self.answers * MAX_REFUSED_PERCENT, "{}", self.text());
+        let void: usize = self.void.values().sum();
+        assert!(void * 100 <= self.queries * MAX_VOID_PERCENT, "{}", self.text());
+    }
+}
+
+/// Asks every query, several at a time.
+async fn run(
+    machine: &Arc<Machine>,
+    queries: Arc<dyn Fn(u64) -> (String, String) + Send + Sync>,
+    count: u64,
+) -> Tally {
+    let next = Arc::new(AtomicU64::new(0));
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let started = Instant::now();
+    let mut workers = Vec::new();
+    for _ in 0..WORKERS {
+        let runner = machine.runner().await;
+        let (next, tally, queries) = (next.clone(), tally.clone(), queries.clone());
+        workers.push(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return;
+                }
+                if number > 0 && number % 1000 == 0 {
+                    let found = tally.lock().unwrap().failures.len();
+                    eprintln!("{number} of {count}, {found} differences, {:?}", started.elapsed());
+                }
+                let (name, sql) = queries(number);
+                let verdicts = runner.judge(&sql).await;
+                record(&runner, &tally, &name, &sql, verdicts).await;
+            }
+        });
+    }
+    futures::future::join_all(workers).await;
+    let mut tally = std::mem::take(&mut *tally.lock().unwrap());
+    tally.failures.sort_by(|a, b| (a.small.len(), &a.small).cmp(&(b.small.len(), &b.small)));
+    eprintln!("{}in {:?}", tally.text(), started.elapsed());
+    tally
+}
+
+async fn record(
+    runner: &Runner,
+    tally: &Mutex<Tally>,
+    name: &str,
+    sql: &str,
+    verdicts: Vec<(Mode, Verdict)>,
+) {
+    let mut failed = None;
+    let is_shrunk = {
+        let mut tally = tally.lock().unwrap();
+        tally.queries += 1;
+        for (mode, verdict) in verdicts {
+            tally.answers += 1;
+            match verdict {
+                Verdict::Same => {}
+                Verdict::BothFail => tally.both_fail += 1,
+                Verdict::Refused(place) => *tally.refused.entry(place).or_default() += 1,
+                Verdict::Void(story) => *tally.void.entry(story).or_default() += 1,
+                Verdict::Different(_) => failed = failed.or(Some((mode, verdict))),
+            }
+        }
+        let kind = failed.as_ref().map(|(_, verdict)| verdict.kind());
+        let alike = tally.failures.iter().filter(|other| Some(other.verdict.kind()) == kind);
+        let limit = if kind.as_ref().is_some_and(|kind| kind.starts_with("rows")) { SHRUNK } else { 2 };
+        alike.count() < limit
+    };
+    let Some((mode, verdict)) = failed else { return };
+    let mut failure = Failure {
+        name: name.to_owned(),
+        mode,
+        sql: sql.to_owned(),
+        small: sql.to_owned(),
+        verdict,
+        story: String::new(),
+    };
+    if is_shrunk {
+        failure.small = runner.shrink(mode, sql, &failure.verdict).await;
+        failure.story = runner.story(mode, &failure.small).await;
+    }
+    tally.lock().unwrap().failures.push(failure);
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(format!("WEIR_DIFFERENTIAL_{name}")).ok()
+}
+
+fn number(name: &str) -> Option<u64> {
+    variable(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
+}
+
+/// `tests/differential.sh` asks for another number of queries, or for one of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_queries() {
+    let machine = Arc::new(Machine::start().await);
+    if let Some(sql) = variable("SQL") {
+        let runner = machine.runner().await;
+        for (mode, verdict) in runner.judge(&sql).await {
+            eprintln!("{mode:?}: {verdict:?}\n{}", runner.story(mode, &sql).await);
+        }
+        return;
+    }
+    let (seed, first) = (number("SEED"), number("FIRST").unwrap_or(0));
+    let count = number("QUERIES").unwrap_or(QUERIES * SEEDS.len() as u64);
+    let queries = move |place: u64| {
+        let (seed, number) = match seed {
+            Some(seed) => (seed, first + place),
+            None => {
+                (SEEDS[usize::try_from(place / QUERIES).unwrap() % SEEDS.len()], place % QUERIES)
+            }
+        };
+        (format!("seed {seed}, query {number}"), generate::query(seed, number))
+    };
+    let tally = run(&machine, Arc::new(queries), count).await;
+    if let Some(path) = variable("REPORT") {
+        fs::write(&path, format!("{}\n{}", tally.text(), tally.failures())).unwrap();
+        eprintln!("the report is in {path}");
+    }
+    tally.check();
+}
