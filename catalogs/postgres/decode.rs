@@ -35,6 +35,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 pub(super) struct Decoder {
     relation: Arc<str>,
     schema: SchemaRef,
+    types: Vec<Type>,
     columns: Vec<Column>,
     rows: usize,
     bytes: usize,
@@ -68,8 +69,9 @@ impl Decoder {
             })?;
             columns.push(column);
         }
+        let types = types.iter().map(|remote| (*remote).clone()).collect();
         let (partial, stage) = (Vec::new(), Stage::Header);
-        Ok(Self { relation, schema, columns, rows: 0, bytes: 0, partial, stage })
+        Ok(Self { relation, schema, types, columns, rows: 0, bytes: 0, partial, stage })
     }
 
     pub fn is_full(&self) -> bool {
@@ -114,6 +116,9 @@ impl Decoder {
             return Ok(None);
         }
         let arrays = self.columns.iter_mut().map(Column::finish).collect::<Vec<_>>();
+        if self.is_full() {
+            self.make_room();
+        }
         let has_null =
             |(array, field): (&ArrayRef, &FieldRef)| !field.is_nullable() && array.null_count() > 0;
         let rows = std::mem::take(&mut self.rows);
@@ -130,6 +135,16 @@ impl Decoder {
                 SourceError::new(SourceErrorKind::Internal, message).with_source(error)
             })?;
         Ok(Some(batch))
+    }
+
+    /// A builder that has given its rows away has no room left, and would double it again and again.
+    fn make_room(&mut self) {
+        let kinds = self.types.iter().zip(self.schema.fields());
+        for (column, (remote, field)) in self.columns.iter_mut().zip(kinds) {
+            if let Some(roomy) = Column::new(remote, field.data_type()) {
+                *column = roomy;
+            }
+        }
     }
 
     /// Reads whole rows and answers how many bytes they took.

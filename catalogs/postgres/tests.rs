@@ -1213,8 +1213,8 @@ async fn a_large_table_is_read_by_several_connections() {
     }
     // Also the rows on pages that came after the table was counted.
     let all: Vec<i32> = (1..=50_000).collect();
-    let expected = run_sql(&off, "SELECT id, version, pad FROM alone ORDER BY id").await.unwrap();
-    let found = run_sql(&on, "SELECT id, version, pad FROM alone ORDER BY id").await.unwrap();
+    let expected = run_sql(&off, "SELECT id, left(pad, 2) FROM alone ORDER BY id").await.unwrap();
+    let found = run_sql(&on, "SELECT id, left(pad, 2) FROM alone ORDER BY id").await.unwrap();
     assert_eq!(ids(&found), all);
     assert!(lines(&found) == lines(&expected));
     // One plan can run again.
