@@ -35,8 +35,8 @@ use weir_catalogs::{
     sql::{JoinKeys, PushdownMode},
 };
 
-use crate::policy::PolicyTable;
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
+use crate::policy::PolicyTable;
 use crate::{
     admission::{QueryMemory, QuerySlot},
     audit::{QueryRecord, Running},

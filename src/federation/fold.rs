@@ -13,11 +13,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
+    catalog::TableProvider,
     common::{
         Column, DFSchema, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
         tree_node::{Transformed, TreeNode},
     },
-    catalog::TableProvider,
     datasource::{provider_as_source, source_as_provider},
     logical_expr::{
         Aggregate, Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, Projection,

@@ -635,7 +635,6 @@ mod tests {
         catalog::MemTable,
         common::{ColumnStatistics, Statistics, stats::Precision, tree_node::TreeNodeRecursion},
         execution::SessionStateBuilder,
-        optimizer::Optimizer,
         prelude::{SessionConfig, SessionContext},
     };
 
