@@ -320,7 +320,7 @@ async fn constants_come_back_as_postgresql_returns_them() {
         // Where DataFusion 55.2 answers otherwise; `meaning` says how.
         "SELECT 2147483647::integer + 1::integer",
         "SELECT 32767::smallint * 2::smallint",
-        "SELECT -(-9223372036854775808)",
+        "SELECT -((-9223372036854775808)::bigint)",
         "SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) v(x)",
         "SELECT avg(x)::bigint FROM (VALUES (9223372036854775807), (9223372036854775805)) v(x)",
         "SELECT 1e308::double precision * 10",
@@ -334,7 +334,7 @@ async fn constants_come_back_as_postgresql_returns_them() {
         "SELECT 1 IS DISTINCT FROM 2 AND false",
         "SELECT NOT 1 IS DISTINCT FROM 1 OR false",
         "SELECT 'a%c' LIKE 'a!%c' ESCAPE '!'",
-        "SELECT 'abc' LIKE 'abc!' ESCAPE '!'",
+        "SELECT 'abcd' LIKE 'abc!' ESCAPE '!'",
         "SELECT 'abcdef'::varchar(3)",
         "SELECT 'ab '::char(5) = 'ab'",
         "SELECT DATE '9999-12-31'::timestamp",

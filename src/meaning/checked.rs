@@ -231,6 +231,14 @@ fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option
         (DataType::Utf8, DataType::Float32) => {
             own(weir_udfs::float_from_text()).map(|value| weir_udfs::narrow().call(vec![value]))
         }
+        // The engine divides the digits by a power of ten; both must be exact for a right result.
+        (
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale),
+            DataType::Float64,
+        ) if *precision > 15 || !(0..=22).contains(scale) => {
+            let text = cast(expr.clone(), DataType::Utf8);
+            Some(weir_udfs::float_from_text().call(vec![text]))
+        }
         (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
         (DataType::Utf8, DataType::Binary) => own(weir_udfs::bytes_from_text()),
         (source, DataType::Utf8) if weir_udfs::has_own_text(source) => own(weir_udfs::text()),
