@@ -92,7 +92,8 @@ impl From<ErrorKind> for Outcome {
             | InvalidCursorName | InvalidSavepoint | DuplicateStatement | ActiveTransaction
             | NoActiveTransaction | FailedTransaction | InvalidParameter | DataException
             | DivisionByZero | NumericOutOfRange | InvalidText | InvalidDatetime
-            | InvalidEncoding | CardinalityViolation => Self::Refused,
+            | InvalidEncoding | InvalidEscape | InvalidLogarithm | InvalidPower
+            | CardinalityViolation => Self::Refused,
         }
     }
 }
