@@ -57,6 +57,14 @@ pub fn is_checked_type(data_type: &DataType) -> bool {
     )
 }
 
+/// Whether a function is one of [`arithmetic`]'s.
+pub fn is_arithmetic(function: &str) -> bool {
+    use Arithmetic::{Absolute, Add, Divide, Multiply, Negate, Remainder, Subtract};
+    [Add, Subtract, Multiply, Divide, Remainder, Negate, Absolute]
+        .iter()
+        .any(|operator| operator.function_name() == function)
+}
+
 /// The function for an operator; its operands have one type, of those that [`is_checked_type`] names.
 pub fn arithmetic(operator: Arithmetic) -> Arc<ScalarUDF> {
     let operands = if operator.is_unary() { 1 } else { 2 };

@@ -7,7 +7,7 @@ mod rint;
 mod text;
 mod vector;
 
-pub use arithmetic::{Arithmetic, arithmetic, is_checked_type};
+pub use arithmetic::{Arithmetic, arithmetic, is_arithmetic, is_checked_type};
 pub use float::{float_functions, float_key, narrow};
 pub use quotient::quotient;
 pub use rint::rint;

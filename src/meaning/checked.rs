@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::types::is_comparison;
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
@@ -22,7 +23,7 @@ use datafusion::{
     },
     optimizer::{Analyzer, AnalyzerRule},
 };
-use weir_udfs::{Arithmetic, arithmetic, is_checked_type};
+use weir_udfs::{Arithmetic, arithmetic, is_arithmetic, is_checked_type};
 
 /// The engine's own rules (they settle the types), and ours after them.
 pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
@@ -147,7 +148,7 @@ fn check_operator(
     let is_interval = |side: &Expr| {
         side.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
     };
-    if !op.is_numerical_operators() && is_interval(&left) && is_interval(&right) {
+    if is_comparison(op) && is_interval(&left) && is_interval(&right) {
         // The engine compares months, then days; in PostgreSQL a month is 30 days.
         return not_impl_err!("comparing intervals is not supported");
     }
@@ -294,6 +295,13 @@ const fn checked_operator(operator: Operator) -> Option<Arithmetic> {
     }
 }
 
+/// Long chains make this be asked at every level, so that it must not walk down: the engine writes
+/// out a function's name, with all its arguments, to find its type.
 fn is_checked(expression: &Expr, schema: &DFSchema) -> bool {
-    expression.get_type(schema).is_ok_and(|data_type| is_checked_type(&data_type))
+    match expression {
+        Expr::ScalarFunction(function) if is_arithmetic(function.func.name()) => true,
+        // What is arithmetic and of these types was replaced before.
+        Expr::BinaryExpr(_) => false,
+        other => other.get_type(schema).is_ok_and(|data_type| is_checked_type(&data_type)),
+    }
 }

@@ -340,7 +340,10 @@ mod tests {
             ("x IS NOT DISTINCT FROM 1 AND y OR z", "((x IS NOT DISTINCT FROM 1) AND y) OR z"),
             ("x IS NOT DISTINCT FROM 1 OR y AND z", "(x IS NOT DISTINCT FROM 1) OR (y AND z)"),
             ("a AND x IS DISTINCT FROM 1 OR b", "(a AND (x IS DISTINCT FROM 1)) OR b"),
-            ("a AND x IS DISTINCT FROM 1 AND b OR c", "(a AND (x IS DISTINCT FROM 1) AND b) OR c"),
+            (
+                "a AND x IS DISTINCT FROM 1 AND b OR c",
+                "(a AND ((x IS DISTINCT FROM 1) AND b)) OR c",
+            ),
             ("NOT x IS DISTINCT FROM 1 AND y", "(NOT (x IS DISTINCT FROM 1)) AND y"),
             ("a OR NOT x IS DISTINCT FROM 1 AND y", "a OR ((NOT (x IS DISTINCT FROM 1)) AND y)"),
             (

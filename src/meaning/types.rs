@@ -7,7 +7,7 @@
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
-        DFSchema, Result, ScalarValue,
+        DFSchema, ExprSchema, Result, ScalarValue,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
@@ -53,6 +53,12 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
         Expr::BinaryExpr(BinaryExpr { left, op, right })
             if op.is_numerical_operators() || is_comparison(op) =>
         {
+            // Numbers of one type, as in a long chain, stay what they are.
+            let plain = plain_type(&right, schema);
+            if plain.is_some() && plain == plain_type(&left, schema) {
+                let binary = BinaryExpr::new(left, op, right);
+                return Ok(Transformed::no(Expr::BinaryExpr(binary)));
+            }
             let [left, right] = meet([*left, *right], schema)?;
             let is_changed = left.transformed || right.transformed;
             let (left, right) = (left.data, right.data);
@@ -146,6 +152,21 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
     }
 }
 
+/// The type of a chain of operators over columns and constants of one type, found without asking
+/// the engine, which finds it anew, down to the leaves, at every level.
+fn plain_type(expression: &Expr, schema: &DFSchema) -> Option<DataType> {
+    let data_type = match expression {
+        Expr::Literal(value, _) => value.data_type(),
+        Expr::Column(column) => schema.field_from_column(column).ok()?.data_type().clone(),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_numerical_operators() => {
+            let right = plain_type(right, schema)?;
+            return plain_type(left, schema).filter(|left| *left == right);
+        }
+        _ => return None,
+    };
+    weir_udfs::is_checked_type(&data_type).then_some(data_type)
+}
+
 /// What PostgreSQL calls a timestamp.
 const MOMENT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
@@ -205,7 +226,7 @@ fn round(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(rounded))
 }
 
-fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
+pub(super) fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -92,7 +92,7 @@ impl From<ErrorKind> for Outcome {
             | InvalidCursorName | InvalidSavepoint | DuplicateStatement | ActiveTransaction
             | NoActiveTransaction | FailedTransaction | InvalidParameter | DataException
             | DivisionByZero | NumericOutOfRange | InvalidText | InvalidDatetime
-            | InvalidEscape | InvalidLogarithm | InvalidPower | InvalidEncoding
+            | InvalidEncoding | InvalidEscape | InvalidLogarithm | InvalidPower
             | CardinalityViolation => Self::Refused,
         }
     }
