@@ -2,7 +2,11 @@ use std::{any::Any, fmt, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::{catalog::TableProvider, scalar::ScalarValue};
+use datafusion::{
+    catalog::TableProvider,
+    common::{ColumnStatistics as EngineStatistics, Statistics, stats::Precision},
+    scalar::ScalarValue,
+};
 
 use crate::{OptionSpec, Options, Result};
 
@@ -121,6 +125,39 @@ pub struct TableStatistics {
     pub pages: Option<u64>,
     /// One for each column, or empty when nothing is known.
     pub columns: Vec<ColumnStatistics>,
+}
+
+impl TableStatistics {
+    /// As the engine's planner takes them: all of it [`Precision::Inexact`].
+    pub(crate) fn estimates(&self, columns: usize) -> Statistics {
+        let inexact = |count: Option<u64>| {
+            count
+                .and_then(|count| usize::try_from(count).ok())
+                .map_or(Precision::Absent, Precision::Inexact)
+        };
+        let bound = |value: &Option<ScalarValue>| {
+            value.clone().map_or(Precision::Absent, Precision::Inexact)
+        };
+        let column = |index: usize| {
+            let Some(column) = self.columns.get(index) else {
+                return EngineStatistics::new_unknown();
+            };
+            let nulls = column.null_fraction.zip(self.rows);
+            let distinct = column.distinct_count;
+            EngineStatistics {
+                null_count: inexact(nulls.map(|(part, rows)| (part * rows as f64).round() as u64)),
+                distinct_count: inexact(distinct.map(|n| self.rows.map_or(n, |rows| n.min(rows)))),
+                min_value: bound(&column.min),
+                max_value: bound(&column.max),
+                ..EngineStatistics::new_unknown()
+            }
+        };
+        Statistics {
+            num_rows: inexact(self.rows),
+            total_byte_size: inexact(self.bytes),
+            column_statistics: (0..columns).map(column).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]

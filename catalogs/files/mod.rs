@@ -8,6 +8,7 @@
 mod arrow_file;
 mod catalog;
 mod csv;
+mod estimates;
 mod facts;
 mod layout;
 mod named_scan;

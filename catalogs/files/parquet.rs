@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use arrow::datatypes::{Field, SchemaRef, TimeUnit};
+use arrow::datatypes::{Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::{
     datasource::{
@@ -41,6 +41,7 @@ use futures::{FutureExt, future::BoxFuture};
 use object_store::{ObjectMeta, ObjectStore};
 
 use super::{
+    estimates::{self, ColumnFacts},
     store::{fetch_ranges, malformed},
     types::{ColumnType, plain},
 };
@@ -59,6 +60,8 @@ const DOUBLE_INTEGERS: u64 = 1 << 53;
 pub(super) struct ParquetFacts {
     pub columns: Vec<(String, ColumnType)>,
     pub rows: u64,
+    /// One for each column, or none at all.
+    pub estimates: Vec<ColumnFacts>,
     footer: Option<(Arc<ParquetMetaData>, Reserved)>,
 }
 
@@ -89,11 +92,15 @@ pub(super) async fn inspect(
     footer_bytes: &Arc<AtomicUsize>,
 ) -> Result<ParquetFacts> {
     let footer = read_footer(store, file).await?;
-    let columns = columns(&footer).map_err(|why| malformed(file, why))?;
+    let (columns, schema) = columns(&footer).map_err(|why| malformed(file, why))?;
     let group_rows: i64 = footer.row_groups().iter().map(|group| group.num_rows()).sum();
     let rows = u64::try_from(group_rows).map_err(|_| malformed(file, "a row count is negative"))?;
-    let reserved = Reserved::try_new(footer.memory_size(), footer_bytes);
-    Ok(ParquetFacts { columns, rows, footer: reserved.map(|reserved| (footer, reserved)) })
+    let footer = Reserved::try_new(footer.memory_size(), footer_bytes)
+        .map(|reserved| (Arc::clone(&footer), reserved));
+    // They take less memory than the footer, and are kept only with it.
+    let estimates =
+        footer.as_ref().map_or_else(Vec::new, |(footer, _)| estimates::of_footer(footer, &schema));
+    Ok(ParquetFacts { columns, rows, estimates, footer })
 }
 
 /// Reads and decodes a footer; decoding runs off the executor, as wide files take their time.
@@ -194,14 +201,15 @@ fn without_proofs(column: &ColumnChunkMetaData) -> ColumnChunkMetaData {
         .unwrap_or_else(|_| column.clone())
 }
 
-fn columns(footer: &ParquetMetaData) -> Result<Vec<(String, ColumnType)>, ParquetError> {
+/// The columns, and their schema as the decoder of values sees it.
+fn columns(footer: &ParquetMetaData) -> Result<(Vec<(String, ColumnType)>, Schema), ParquetError> {
     let file = footer.file_metadata();
     let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
     let schema = Int96Coercer::new(file.schema_descr(), &schema, &TimeUnit::Microsecond)
         .coerce()
         .unwrap_or(schema);
     let small = small_integers(footer);
-    Ok(schema
+    let columns = schema
         .fields()
         .iter()
         .map(|field| {
@@ -210,7 +218,8 @@ fn columns(footer: &ParquetMetaData) -> Result<Vec<(String, ColumnType)>, Parque
             let fits_double = !data_type.is_integer() || is_narrow || small.contains(field.name());
             (field.name().clone(), ColumnType { data_type, fits_double })
         })
-        .collect())
+        .collect();
+    Ok((columns, schema))
 }
 
 /// Columns of 64-bit integers that the footer proves to lie within ±2^53.
@@ -241,7 +250,7 @@ fn small_integers(footer: &ParquetMetaData) -> HashSet<String> {
 pub(super) fn file_schema(columns: &[(String, ColumnType)]) -> SchemaRef {
     let fields =
         columns.iter().map(|(name, column)| Field::new(name, column.data_type.clone(), true));
-    Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Opens files in exactly the version that was inspected.

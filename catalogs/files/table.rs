@@ -30,6 +30,7 @@ use datafusion::{
 use object_store::{ObjectMeta, path::Path};
 
 use super::{
+    estimates,
     facts::{Facts, Inspected},
     layout::{Contents, Format, TableFiles},
     named_scan::NamedScan,
@@ -95,7 +96,7 @@ pub(super) fn define(table: &TableFiles, facts: &HashMap<Path, Inspected>) -> Ta
                 rows: Some(readable.files.iter().map(|file| file.facts.rows()).sum()),
                 bytes: Some(readable.files.iter().map(|file| file.meta.size).sum()),
                 pages: None,
-                columns: Vec::new(),
+                columns: estimates::of_table(&readable),
             };
             Handle::Readable(Arc::new(readable))
         }
@@ -330,6 +331,11 @@ impl TableProvider for FileTable {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
+    /// For the planner alone: what the operators are told is in [`FileTable::statistics_of_scan`].
+    fn statistics(&self) -> Option<Statistics> {
+        Some(self.definition.statistics.estimates(self.definition.columns.fields().len()))
+    }
+
     async fn scan(
         &self,
         session: &dyn Session,
@@ -408,7 +414,7 @@ impl FileTable {
             .split_files(session.config().target_partitions().max(1));
         let config = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups)
-            .with_statistics(self.statistics(table, kept))
+            .with_statistics(self.statistics_of_scan(table, kept))
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
@@ -422,7 +428,7 @@ impl FileTable {
     /// Row counts are exact: the footers of exactly these versions say them. Nothing is said of
     /// columns: a minimum or maximum would answer queries in the place of rows, without NaN, and
     /// cut short where a writer cut it.
-    fn statistics(&self, table: &ReadableTable, kept: &[usize]) -> Statistics {
+    fn statistics_of_scan(&self, table: &ReadableTable, kept: &[usize]) -> Statistics {
         let mut statistics = Statistics::new_unknown(&self.definition.columns);
         let files = || kept.iter().map(|&index| &table.files[index]);
         let rows: u64 = files().map(|file| file.facts.rows()).sum();

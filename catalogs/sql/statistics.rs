@@ -10,13 +10,7 @@ use crate::TableStatistics;
 
 /// The whole table, for [`TableProvider::statistics`](datafusion::catalog::TableProvider).
 pub(super) fn of_table(table: &TableStatistics, schema: &Schema) -> Statistics {
-    Statistics {
-        num_rows: inexact(table.rows),
-        total_byte_size: inexact(table.bytes),
-        column_statistics: (0..schema.fields().len())
-            .map(|index| of_column(table, index, table.rows))
-            .collect(),
-    }
+    table.estimates(schema.fields().len())
 }
 
 /// What one query over the table returns. `columns` are positions in the table.

@@ -77,6 +77,8 @@ pub(super) struct ColumnEstimate {
     /// Different values that the column takes in its table, less those that filters on the column
     /// itself take away. Filters on other columns say nothing of which keys find a partner.
     domain: Option<f64>,
+    /// The domain may hold fewer values than this: it is only known from its range.
+    is_sparse: bool,
     range: Option<Range>,
     null_fraction: Option<f64>,
     table: Option<Table>,
@@ -222,6 +224,8 @@ fn of_table_column(
     }
     let by_range = || estimate.range?.values();
     let distinct = count(&column.distinct_count).or_else(by_range);
+    estimate.is_sparse = count(&column.distinct_count).is_none()
+        && distinct.is_some_and(|distinct| distinct > table.rows);
     estimate.distinct = distinct.map(|distinct| distinct.clamp(1.0, table.rows.max(1.0)));
     estimate.domain = estimate.distinct;
     estimate.null_fraction = count(&column.null_count).map(|nulls| nulls / table.rows.max(1.0));
@@ -320,6 +324,8 @@ pub(super) fn matching_pairs(
     let key_values: f64 = keys
         .iter()
         .map(|(l, r)| match (l.domain, r.domain) {
+            // The values of a foreign key are those of the key.
+            (Some(one), Some(other)) if l.is_sparse || r.is_sparse => one.min(other),
             (Some(l), Some(r)) => l.max(r),
             (Some(one), None) | (None, Some(one)) => one,
             // Most joins are over a key of one side.
@@ -865,6 +871,16 @@ mod tests {
         let few = customers().filter(col("key").lt_eq(lit(1_500_i64))).unwrap().build().unwrap();
         let keys = (vec!["customer"], vec!["key"]);
         assert_rows(orders().join(few, JoinType::Inner, keys, None).unwrap(), 15_000.0);
+    }
+
+    #[test]
+    fn a_sparse_key_has_no_more_values_than_the_key_that_it_is_of() {
+        // Numbers from 1 to 24 million, of which a million are in use; four lines for each.
+        let sparse = || vec![("number", DataType::Int64, None, integers(1, 24_000_000))];
+        let orders = table("a", Some(1_000_000), sparse()).build().unwrap();
+        let lines = table("lines", Some(4_000_000), sparse());
+        let keys = (vec!["number"], vec!["number"]);
+        assert_rows(lines.join(orders, JoinType::Inner, keys, None).unwrap(), 4_000_000.0);
     }
 
     #[test]

@@ -267,6 +267,9 @@ impl Graph {
     }
 
     fn members_of(&self, expression: &Expr) -> Option<Members> {
+        if expression.exists(|part| Ok(looks_outside(part))).ok()? {
+            return None;
+        }
         let mut members = 0;
         for column in expression.column_refs() {
             members |= one(self.owner(column)?);
@@ -280,11 +283,18 @@ impl Graph {
 
     /// The relations whose rows a semi or anti join looks at. One that looks at none stays above all.
     fn needs(&self, join: &Join) -> Option<Members> {
+        let filter = join.filter.iter();
+        if filter
+            .clone()
+            .any(|filter| filter.exists(|part| Ok(looks_outside(part))).unwrap_or(true))
+        {
+            return None;
+        }
         let mut needs = 0;
         for (left, _) in &join.on {
             needs |= self.members_of(left)?;
         }
-        for column in join.filter.iter().flat_map(Expr::column_refs) {
+        for column in filter.flat_map(Expr::column_refs) {
             match (self.owner(column), join.right.schema().has_column(column)) {
                 (Some(member), false) => needs |= one(member),
                 (None, true) => {}
@@ -598,6 +608,18 @@ impl Choice {
     fn price(&self) -> (usize, f64) {
         (self.crosses, self.cost)
     }
+}
+
+/// A subquery may name columns of these tables where nobody sees them.
+fn looks_outside(expression: &Expr) -> bool {
+    matches!(
+        expression,
+        Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..)
+    )
 }
 
 fn joined<'a>(mut schemas: impl Iterator<Item = &'a DFSchema>) -> Option<DFSchema> {
