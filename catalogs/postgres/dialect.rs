@@ -7,10 +7,12 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, NaiveDateTime};
 
-use crate::sql::{CastType, Dialect, DialectLimits, Literal, Pages, Pattern};
+use crate::sql::{
+    Aggregate, Arithmetic, CastType, Dialect, DialectLimits, Literal, Pages, Pattern, sign,
+};
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Postgres;
+pub(crate) struct Postgres;
 
 /// The forms in which columns are read, apart from their own: words of [`Dialect::read_as`].
 pub(super) mod form {
@@ -138,6 +140,40 @@ impl Dialect for Postgres {
         write!(out, "({operand})::pg_catalog.{type_name}").ok()
     }
 
+    fn truth_as_value(&self, out: &mut String, truth: &str) -> Option<()> {
+        out.push_str(truth);
+        Some(())
+    }
+
+    fn value_as_truth(&self, out: &mut String, value: &str) -> Option<()> {
+        out.push_str(value);
+        Some(())
+    }
+
+    fn arithmetic(
+        &self,
+        out: &mut String,
+        operator: Arithmetic,
+        left: &str,
+        right: &str,
+    ) -> Option<()> {
+        write!(out, "({left} {} {right})", sign(operator)).ok()
+    }
+
+    fn aggregate(&self, out: &mut String, function: Aggregate, operand: &str) -> Option<()> {
+        let name = match function {
+            Aggregate::Count => "count",
+            Aggregate::Sum => "sum",
+            Aggregate::Min => "min",
+            Aggregate::Max => "max",
+        };
+        write!(out, "{name}({operand})").ok()
+    }
+
+    fn limits_parts_of_unions(&self) -> bool {
+        true
+    }
+
     fn no_columns(&self, _: &mut String) {}
 
     fn order_key(
@@ -211,7 +247,7 @@ fn clock(micros: i64) -> Option<NaiveDateTime> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 

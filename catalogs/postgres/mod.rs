@@ -6,7 +6,7 @@
 mod client;
 mod copy;
 mod decode;
-mod dialect;
+pub(crate) mod dialect;
 mod discovery;
 mod options;
 mod parallel;

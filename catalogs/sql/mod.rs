@@ -4,6 +4,7 @@
 //! [`render`] makes [`Sql`], and a source runs nothing else on behalf of a query; what the renderer
 //! or the pushdown rules do not know is not pushed, so that an answer never depends on pushdown.
 
+pub mod dialects;
 mod exec;
 mod fault;
 mod fragment;
@@ -34,7 +35,7 @@ pub use pushdown::{
     Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
     RemoteValue, TableInputs, push, push_value,
 };
-pub use render::{Dialect, DialectLimits, Pages, Sql, render, rendered_bytes};
+pub use render::{Dialect, DialectLimits, Pages, Sql, render, rendered_bytes, sign};
 pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};
 pub use table::{PushdownMode, RemoteTable};
 

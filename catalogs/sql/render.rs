@@ -89,6 +89,28 @@ pub trait Dialect: fmt::Debug + Send + Sync {
 
     fn cast(&self, out: &mut String, operand: &str, to: CastType) -> Option<()>;
 
+    /// A truth where a value stands: in the columns, in a key, beside an operator.
+    fn truth_as_value(&self, out: &mut String, truth: &str) -> Option<()>;
+
+    /// A value of type boolean where a truth stands: in WHERE, ON, WHEN, AND, OR and NOT.
+    fn value_as_truth(&self, out: &mut String, value: &str) -> Option<()>;
+
+    /// Sums, differences and products of integers and decimals, with parentheses around them; every
+    /// digit of them counts.
+    fn arithmetic(
+        &self,
+        out: &mut String,
+        operator: Arithmetic,
+        left: &str,
+        right: &str,
+    ) -> Option<()>;
+
+    /// A function over a group; `operand` is `*` or a value, and may begin with DISTINCT.
+    fn aggregate(&self, out: &mut String, function: Aggregate, operand: &str) -> Option<()>;
+
+    /// Whether a part of UNION ALL may have an order, a limit or an offset.
+    fn limits_parts_of_unions(&self) -> bool;
+
     /// Characters of a text without its padding, counted as characters.
     fn substring(&self, out: &mut String, operand: &str, start: u32, length: u32) -> Option<()>;
 
@@ -136,7 +158,7 @@ pub(super) fn render_part(
 /// How many bytes the dialect needs for this predicate, if it can say it.
 pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
     let mut out = String::new();
-    Renderer { dialect, pages: None, levels: Cell::new(0) }.scalar(&mut out, scalar)?;
+    Renderer { dialect, pages: None, levels: Cell::new(0) }.truth(&mut out, scalar)?;
     Some(out.len())
 }
 
@@ -153,7 +175,7 @@ impl Renderer<'_> {
         out.push_str("SELECT");
         for (index, column) in query.columns.iter().enumerate() {
             out.push_str(if index == 0 { " " } else { ", " });
-            self.scalar(out, &column.value)?;
+            self.value(out, &column.value)?;
             if !matches!(&column.value, Scalar::Column(name) if *name == column.name) {
                 out.push_str(" AS ");
                 self.dialect.identifier(out, &column.name)?;
@@ -168,7 +190,7 @@ impl Renderer<'_> {
             (None, None) => {}
             (Some(filter), None) => {
                 out.push_str(" WHERE ");
-                self.scalar(out, filter)?;
+                self.truth(out, filter)?;
             }
             (None, Some(pages)) => {
                 out.push_str(" WHERE ");
@@ -176,14 +198,14 @@ impl Renderer<'_> {
             }
             (Some(filter), Some(pages)) => {
                 out.push_str(" WHERE (");
-                self.scalar(out, filter)?;
+                self.truth(out, filter)?;
                 out.push_str(") AND ");
                 self.dialect.pages(out, pages)?;
             }
         }
         for (index, key) in query.group_by.iter().flatten().enumerate() {
             out.push_str(if index == 0 { " GROUP BY " } else { ", " });
-            self.scalar(out, key)?;
+            self.value(out, key)?;
         }
         for (index, OrderBy { value, is_descending, nulls_first }) in
             query.order_by.iter().enumerate()
@@ -222,10 +244,16 @@ impl Renderer<'_> {
                     From::Table(_) | From::Level(_) | From::UnionAll(_) => self.from(out, right)?,
                 }
                 out.push_str(" ON ");
-                self.scalar(out, on)
+                self.truth(out, on)
             }
             From::UnionAll(queries) => {
                 for (index, query) in queries.iter().enumerate() {
+                    let is_limited = !query.order_by.is_empty()
+                        || query.limit.is_some()
+                        || query.offset.is_some();
+                    if is_limited && !self.dialect.limits_parts_of_unions() {
+                        return None;
+                    }
                     out.push_str(if index == 0 { "((" } else { " UNION ALL (" });
                     self.level(out, query)?;
                     out.push(')');
@@ -240,6 +268,42 @@ impl Renderer<'_> {
         self.levels.set(number);
         out.push_str(") ");
         self.dialect.identifier(out, &format!("l{number}"))
+    }
+
+    /// Where a truth stands.
+    fn truth(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
+        if is_truth(scalar) {
+            return self.scalar(out, scalar);
+        }
+        let mut value = String::new();
+        self.scalar(&mut value, scalar)?;
+        self.dialect.value_as_truth(out, &value)
+    }
+
+    /// Where a value stands with nothing beside it.
+    fn value(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
+        if !is_truth(scalar) {
+            return self.scalar(out, scalar);
+        }
+        let mut truth = String::new();
+        self.scalar(&mut truth, scalar)?;
+        // A dialect may say it twice, and truths nest.
+        if truth.len() > self.dialect.limits().statement_bytes {
+            return None;
+        }
+        self.dialect.truth_as_value(out, &truth)
+    }
+
+    /// A value beside an operator, which could otherwise bind tighter than the one in a truth:
+    /// `a AND b IS NULL` is not `(a AND b) IS NULL`.
+    fn operand(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
+        if !is_truth(scalar) {
+            return self.scalar(out, scalar);
+        }
+        out.push('(');
+        self.value(out, scalar)?;
+        out.push(')');
+        Some(())
     }
 
     fn scalar(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
@@ -264,59 +328,44 @@ impl Renderer<'_> {
                 Some(())
             }
             Scalar::Arithmetic { operator, left, right } => {
-                out.push('(');
-                self.scalar(out, left)?;
-                out.push_str(match operator {
-                    Arithmetic::Add => " + ",
-                    Arithmetic::Subtract => " - ",
-                    Arithmetic::Multiply => " * ",
-                });
-                self.scalar(out, right)?;
-                out.push(')');
-                Some(())
+                self.dialect.arithmetic(out, *operator, &self.text(left)?, &self.text(right)?)
             }
             Scalar::Case { branches, otherwise } => {
                 out.push_str("CASE");
                 for (condition, value) in branches {
                     out.push_str(" WHEN ");
-                    self.scalar(out, condition)?;
+                    self.truth(out, condition)?;
                     out.push_str(" THEN ");
-                    self.scalar(out, value)?;
+                    self.value(out, value)?;
                 }
                 if let Some(value) = otherwise {
                     out.push_str(" ELSE ");
-                    self.scalar(out, value)?;
+                    self.value(out, value)?;
                 }
                 out.push_str(" END");
                 Some(())
             }
             Scalar::Aggregate { function, operand, is_distinct, filter } => {
-                out.push_str(match function {
-                    Aggregate::Count => "count(",
-                    Aggregate::Sum => "sum(",
-                    Aggregate::Min => "min(",
-                    Aggregate::Max => "max(",
-                });
+                let mut counted = String::new();
                 if *is_distinct {
-                    out.push_str("DISTINCT ");
+                    counted.push_str("DISTINCT ");
                 }
                 match (operand, filter) {
-                    (None, None) => out.push('*'),
-                    (Some(operand), None) => self.scalar(out, operand)?,
+                    (None, None) => counted.push('*'),
+                    (Some(operand), None) => self.value(&mut counted, operand)?,
                     // FILTER is not known everywhere; a NULL is left out by every function.
                     (operand, Some(filter)) => {
-                        out.push_str("CASE WHEN ");
-                        self.scalar(out, filter)?;
-                        out.push_str(" THEN ");
+                        counted.push_str("CASE WHEN ");
+                        self.truth(&mut counted, filter)?;
+                        counted.push_str(" THEN ");
                         match operand {
-                            Some(operand) => self.scalar(out, operand)?,
-                            None => out.push('1'),
+                            Some(operand) => self.value(&mut counted, operand)?,
+                            None => counted.push('1'),
                         }
-                        out.push_str(" END");
+                        counted.push_str(" END");
                     }
                 }
-                out.push(')');
-                Some(())
+                self.dialect.aggregate(out, *function, &counted)
             }
             Scalar::Compare { comparison, left, right } => {
                 self.operand(out, left)?;
@@ -354,7 +403,7 @@ impl Renderer<'_> {
             Scalar::Or(parts) => self.connect(out, parts, " OR "),
             Scalar::Not(operand) => {
                 out.push_str("NOT (");
-                self.scalar(out, operand)?;
+                self.truth(out, operand)?;
                 out.push(')');
                 Some(())
             }
@@ -399,7 +448,7 @@ impl Renderer<'_> {
                 out.push_str(operator);
             }
             out.push('(');
-            self.scalar(out, part)?;
+            self.truth(out, part)?;
             out.push(')');
         }
         Some(())
@@ -407,8 +456,40 @@ impl Renderer<'_> {
 
     fn text(&self, scalar: &Scalar) -> Option<String> {
         let mut out = String::new();
-        self.scalar(&mut out, scalar)?;
+        self.value(&mut out, scalar)?;
         Some(out)
+    }
+}
+
+/// Whether it is written as a condition, and not as a value.
+fn is_truth(scalar: &Scalar) -> bool {
+    match scalar {
+        Scalar::Compare { .. }
+        | Scalar::In { .. }
+        | Scalar::IsNull(_)
+        | Scalar::Like { .. }
+        | Scalar::And(_)
+        | Scalar::Or(_)
+        | Scalar::Not(_)
+        | Scalar::Exists(_) => true,
+        Scalar::Column(_)
+        | Scalar::Literal(_)
+        | Scalar::ReadAs { .. }
+        | Scalar::Bytewise(_)
+        | Scalar::Arithmetic { .. }
+        | Scalar::Cast { .. }
+        | Scalar::Substring { .. }
+        | Scalar::Case { .. }
+        | Scalar::Aggregate { .. } => false,
+    }
+}
+
+/// The sign of an operator.
+pub fn sign(operator: Arithmetic) -> &'static str {
+    match operator {
+        Arithmetic::Add => "+",
+        Arithmetic::Subtract => "-",
+        Arithmetic::Multiply => "*",
     }
 }
 
