@@ -250,6 +250,7 @@ mod tests {
     /// Each expectation is PostgreSQL's answer, with zeros up to the scale of 20.
     #[test]
     fn quotients_have_the_digits_of_postgresql() {
+        #[allow(clippy::type_complexity, reason = "a table of cases")]
         let cases: &[((i128, i32), (i128, i32), &str)] = &[
             ((10, 1), (3, 0), "33333333333333333333"),
             ((1000, 1), (3, 0), "3333333333333333330000"),

@@ -673,11 +673,12 @@ fn lossless_cast(operand: RemoteValue, to: &DataType) -> Result<RemoteValue, Ref
         }
         (
             DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64,
-            DataType::Decimal128(_, scale),
+            DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale),
         ) if *scale >= 0 && fits(&operand) => CastType::Decimal,
-        (DataType::Decimal128(_, from), DataType::Decimal128(_, scale))
-            if scale >= from && *from >= 0 && fits(&operand) =>
-        {
+        (
+            DataType::Decimal128(_, from) | DataType::Decimal256(_, from),
+            DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale),
+        ) if scale >= from && *from >= 0 && fits(&operand) => {
             // The same number, in a wider type.
             return Ok(RemoteValue {
                 magnitude: operand.bound(),

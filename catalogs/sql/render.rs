@@ -8,8 +8,8 @@ use std::{cell::Cell, fmt};
 use crate::QueryLabel;
 
 use super::ir::{
-    Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Pattern, Query,
-    Scalar, TableName,
+    Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
+    Query, Scalar, TableName,
 };
 
 /// One statement that reads. Only [`render`] makes it.
@@ -162,6 +162,31 @@ pub fn rendered_bytes(dialect: &dyn Dialect, scalar: &Scalar) -> Option<usize> {
     Some(out.len())
 }
 
+/// Whether the value is one of a group; an aggregate below, in a level of its own, does not count.
+fn has_aggregate(scalar: &Scalar) -> bool {
+    match scalar {
+        Scalar::Aggregate { .. } => true,
+        Scalar::Column(_) | Scalar::Literal(_) | Scalar::Exists(_) => false,
+        Scalar::ReadAs { operand, .. }
+        | Scalar::Bytewise(operand)
+        | Scalar::In { operand, .. }
+        | Scalar::IsNull(operand)
+        | Scalar::Like { operand, .. }
+        | Scalar::Not(operand)
+        | Scalar::Cast { operand, .. }
+        | Scalar::Substring { operand, .. } => has_aggregate(operand),
+        Scalar::Compare { left, right, .. } | Scalar::Arithmetic { left, right, .. } => {
+            has_aggregate(left) || has_aggregate(right)
+        }
+        Scalar::And(parts) | Scalar::Or(parts) => parts.iter().any(has_aggregate),
+        Scalar::Case { branches, otherwise } => {
+            let is_one =
+                |(when, then): &(Scalar, Scalar)| has_aggregate(when) || has_aggregate(then);
+            branches.iter().any(is_one) || otherwise.as_deref().is_some_and(has_aggregate)
+        }
+    }
+}
+
 struct Renderer<'a> {
     dialect: &'a dyn Dialect,
     /// Of the table of a plain query.
@@ -202,6 +227,13 @@ impl Renderer<'_> {
                 out.push_str(") AND ");
                 self.dialect.pages(out, pages)?;
             }
+        }
+        // One group of all rows, of which nothing is asked: it is one row all the same.
+        let is_aggregated = |column: &Output| has_aggregate(&column.value);
+        if query.group_by.as_ref().is_some_and(Vec::is_empty)
+            && !query.columns.iter().any(is_aggregated)
+        {
+            out.push_str(" GROUP BY ()");
         }
         for (index, key) in query.group_by.iter().flatten().enumerate() {
             out.push_str(if index == 0 { " GROUP BY " } else { ", " });
@@ -407,34 +439,6 @@ impl Renderer<'_> {
                 out.push(')');
                 Some(())
             }
-        }
-    }
-
-    /// What stands beside an operator: a condition only in parentheses.
-    fn operand(&self, out: &mut String, scalar: &Scalar) -> Option<()> {
-        match scalar {
-            Scalar::Compare { .. }
-            | Scalar::In { .. }
-            | Scalar::IsNull(_)
-            | Scalar::Like { .. }
-            | Scalar::And(_)
-            | Scalar::Or(_)
-            | Scalar::Not(_) => {
-                out.push('(');
-                self.scalar(out, scalar)?;
-                out.push(')');
-                Some(())
-            }
-            Scalar::Column(_)
-            | Scalar::Literal(_)
-            | Scalar::ReadAs { .. }
-            | Scalar::Bytewise(_)
-            | Scalar::Exists(_)
-            | Scalar::Arithmetic { .. }
-            | Scalar::Cast { .. }
-            | Scalar::Substring { .. }
-            | Scalar::Case { .. }
-            | Scalar::Aggregate { .. } => self.scalar(out, scalar),
         }
     }
 

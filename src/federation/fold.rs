@@ -15,7 +15,7 @@ use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
     catalog::TableProvider,
     common::{
-        Column, DFSchema, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
+        Column, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
         tree_node::{Transformed, TreeNode},
     },
     datasource::{provider_as_source, source_as_provider},
@@ -35,7 +35,7 @@ use weir_catalogs::{
     },
 };
 
-use super::{average, estimate};
+use super::estimate;
 
 /// A join is pushed when its rows are fewer than this part of the rows of both sides.
 const LARGEST_JOIN: f64 = 1.25;
@@ -152,7 +152,7 @@ impl Folding {
                 .unary(plan, &filter.input, |folding, fragment| folding.filter(fragment, filter)),
             LogicalPlan::Aggregate(aggregate) => {
                 self.unary(plan, &aggregate.input, |folding, fragment| {
-                    folding.aggregate(fragment, aggregate, plan)
+                    folding.aggregate(fragment, aggregate, plan).map(Grown::Whole)
                 })
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
@@ -459,7 +459,7 @@ impl Folding {
         mut fragment: Fragment,
         aggregate: &Aggregate,
         plan: &LogicalPlan,
-    ) -> Result<Grown, Refusal> {
+    ) -> Result<Fragment, Refusal> {
         self.check_grouping(&fragment, plan)?;
         if !fragment.is_plain() {
             fragment = self.enclose(fragment);
@@ -469,78 +469,13 @@ impl Folding {
             values.push(grouped(&push_value(key, &fragment)?)?);
         }
         let keys = values.iter().map(|key| key.bare.clone()).collect();
-        // What each aggregate needs of the source, and what is made of it here.
-        let mut averages = false;
-        let mut finished = Vec::new();
         for expr in &aggregate.aggr_expr {
-            let function = aggregate_function(expr)?;
-            if function.func.name() == "avg" {
-                let (sum, count, finish) = average_of(function, &fragment)?;
-                averages = true;
-                finished.push(Some((values.len(), finish)));
-                values.extend([sum, count]);
-            } else {
-                finished.push(None);
-                values.push(aggregate_of(function, &fragment)?);
-            }
+            values.push(aggregate_of(aggregate_function(expr)?, &fragment)?);
         }
         fragment.query.group_by = Some(keys);
         fragment.values = values;
         fragment.keys.clear();
-        if !averages {
-            return Ok(Grown::Whole(fragment));
-        }
-        self.finish(fragment, aggregate.group_expr.len(), finished, plan)
-    }
-
-    /// Averages are divided here, by the engine's own rules.
-    fn finish(
-        &mut self,
-        mut fragment: Fragment,
-        keys: usize,
-        finished: Vec<Option<(usize, average::Finish)>>,
-        plan: &LogicalPlan,
-    ) -> Result<Grown, Refusal> {
-        let internal = |error: datafusion::error::DataFusionError| Refusal::new(error.to_string());
-        let name = |index: usize| format!("a{index}");
-        let fields = fragment.values.iter().enumerate().map(|(index, value)| {
-            let field = match plan.schema().fields().get(index).filter(|_| index < keys) {
-                Some(field) => Field::clone(field),
-                None => Field::new("", value.data_type.clone(), true),
-            };
-            (None, Arc::new(field.with_name(name(index))))
-        });
-        let schema = DFSchema::new_with_metadata(fields.collect(), Default::default());
-        fragment.schema = Arc::new(schema.map_err(internal)?);
-        let column = |index: usize| Expr::Column(Column::from_name(name(index)));
-        let mut exprs: Vec<Expr> = (0..keys).map(column).collect();
-        let mut next = keys;
-        for average in finished {
-            match average {
-                None => {
-                    exprs.push(column(next));
-                    next += 1;
-                }
-                Some((sum, finish)) => {
-                    exprs.push(finish.call(column(sum), column(sum + 1)));
-                    next += 2;
-                }
-            }
-        }
-        let schema = Arc::clone(plan.schema());
-        let exprs: Vec<Expr> = exprs
-            .into_iter()
-            .zip(schema.iter())
-            .map(|(expr, (qualifier, field))| {
-                expr.alias_qualified(qualifier.cloned(), field.name())
-            })
-            .collect();
-        let over = Box::new(move |input: LogicalPlan| {
-            Projection::try_new_with_schema(exprs, Arc::new(input), schema)
-                .map(LogicalPlan::Projection)
-        });
-        let notes = vec!["avg: the quotient has other digits at the source".to_owned()];
-        Ok(Grown::Part { fragment, over, notes })
+        Ok(fragment)
     }
 
     fn check_grouping(&self, fragment: &Fragment, plan: &LogicalPlan) -> Result<(), Refusal> {
@@ -945,37 +880,12 @@ fn sum_of(
             let data_type = DataType::Decimal128((precision + 10).min(38), *scale);
             Ok(RemoteValue::native(sum, data_type))
         }
+        DataType::Decimal256(precision, scale) => {
+            let data_type = DataType::Decimal256((precision + 10).min(76), *scale);
+            Ok(RemoteValue::native(sum, data_type))
+        }
         other => Err(Refusal::new(format!("a sum of {other} may differ at the source"))),
     }
-}
-
-/// The sum and the count of an average, and how they are divided here.
-fn average_of(
-    function: &AggregateFunction,
-    fragment: &Fragment,
-) -> Result<(RemoteValue, RemoteValue, average::Finish), Refusal> {
-    let (args, filter) = operands(function, fragment)?;
-    let [arg] = args else { return Err(Refusal::new("avg has one operand")) };
-    if function.params.distinct {
-        return Err(Refusal::new("avg(DISTINCT …) may differ at the source"));
-    }
-    // The engine casts integers to floats before it adds them up: the digits may differ.
-    let value = push_value(arg, fragment)?;
-    let DataType::Decimal128(precision, scale) = value.data_type else {
-        return Err(Refusal::new(format!("avg of {} may differ at the source", value.data_type)));
-    };
-    let aggregate = |function| Scalar::Aggregate {
-        function,
-        operand: Some(Box::new(value.bare.clone())),
-        is_distinct: false,
-        filter: filter.clone(),
-    };
-    let finish = average::Finish::new(&function.func, value.data_type.clone())
-        .map_err(|error| Refusal::new(error.to_string()))?;
-    let sum_type = DataType::Decimal128((precision + 10).min(38), scale);
-    let sum = RemoteValue::native(aggregate(sql::Aggregate::Sum), sum_type);
-    let count = RemoteValue::native(aggregate(sql::Aggregate::Count), DataType::Int64);
-    Ok((sum, count, finish))
 }
 
 fn joined(

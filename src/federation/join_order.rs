@@ -664,6 +664,7 @@ mod tests {
     use crate::federation::{optimizer_rules, testing::Known};
 
     /// Tables by name, rows that they say they have, and columns with their distinct values.
+    #[allow(clippy::type_complexity, reason = "a table of cases")]
     const TABLES: &[(&str, Option<usize>, &[(&str, usize)])] = &[
         ("big", Some(6_000_000), &[("b_order", 1_500_000), ("b_part", 200_000), ("b_n", 50)]),
         ("orders", Some(1_500_000), &[("o_key", 1_500_000), ("o_customer", 100_000), ("o_n", 5)]),

@@ -7,7 +7,6 @@
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
-mod average;
 pub mod estimate;
 mod fold;
 mod join_order;

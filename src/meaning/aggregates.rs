@@ -200,7 +200,7 @@ pub fn widen_sum(expression: &mut Expr, schema: &DFSchema) -> Result<bool> {
         }
         _ => return Ok(false),
     };
-    *argument = cast(std::mem::replace(argument, Expr::default()), wide);
+    *argument = cast(std::mem::take(argument), wide);
     Ok(true)
 }
 

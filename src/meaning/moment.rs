@@ -109,6 +109,7 @@ mod tests {
     #[test]
     fn timestamps_are_read_as_in_postgresql() {
         const MINUTE: i64 = 60_000_000;
+        #[allow(clippy::type_complexity, reason = "a table of cases")]
         let cases: &[(&str, Option<(i64, Option<i64>)>)] = &[
             ("1970-01-01", Some((0, None))),
             (" 1970-01-01T00:01 ", Some((MINUTE, None))),

@@ -233,7 +233,7 @@ fn mix(sql: &str, tables: &[String]) -> String {
         let opens = ["FROM", "JOIN", ","].contains(&before.to_uppercase().as_str());
         if !is_quoted && opens && character != '.' && tables.contains(&word) {
             count += 1;
-            mixed.push_str(if count % 2 == 0 { "pg.public." } else { "lake.public." });
+            mixed.push_str(if count.is_multiple_of(2) { "pg.public." } else { "lake.public." });
         }
         mixed.push_str(&word);
         mixed.push(character);

@@ -25,9 +25,8 @@ fn lex(body: &str, close: char, has_escapes: bool) -> (String, &str) {
     let (mut meaning, mut rest) = (String::new(), body.char_indices());
     while let Some((at, character)) = rest.next() {
         let next = body[at + character.len_utf8()..].chars().next();
-        if character == '\\' && has_escapes {
-            meaning.push(rest.next().unwrap().1);
-        } else if character == close && next == Some(close) {
+        let is_doubled = character == close && next == Some(close);
+        if is_doubled || (character == '\\' && has_escapes) {
             meaning.push(rest.next().unwrap().1);
         } else if character == close {
             return (meaning, &body[at + 1..]);
