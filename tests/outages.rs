@@ -113,7 +113,12 @@ async fn a_read_that_breaks_off_is_an_error() {
         .unwrap();
     proxy.lead_to(world.cluster.port);
     let admin = world.weir.connect("admin").await;
-    admin.rows("REFRESH CATALOG far").await.unwrap();
+    // It could not be reached when weir started, and is found by itself.
+    let started = Instant::now();
+    while admin.rows("SELECT count(*) FROM far.large").await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(60), "the source is not found");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     for (table, fault, after) in FAULTS {
         let case = format!("{table}, {fault:?} at {after}");
         proxy.arm(*fault, *after);

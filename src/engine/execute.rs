@@ -19,6 +19,7 @@ use datafusion::{
         runtime_env::RuntimeEnvBuilder,
     },
     logical_expr::LogicalPlan,
+    physical_optimizer::{PhysicalOptimizerRule, optimizer::PhysicalOptimizer},
     physical_plan::{ExecutionPlan, execute_stream},
     prelude::SessionConfig,
     scalar::ScalarValue,
@@ -86,13 +87,23 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_default_features()
         .with_analyzer_rules(crate::meaning::analyzer_rules())
         .with_optimizer_rules(crate::federation::optimizer_rules())
-        .with_physical_optimizer_rule(Arc::new(JoinKeys))
-        .with_physical_optimizer_rule(Arc::new(super::interrupt::YieldInJoins))
+        .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
     for function in crate::meaning::functions() {
         state.register_udf(function)?;
     }
     Ok(state)
+}
+
+fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    /// Moves a filter over an outer join to the side that has columns of the same names: rows that it
+    /// drops come back filled up with NULL. Filters stand where they belong before plans are physical.
+    const WRONG: &str = "FilterPushdown";
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| rule.name() != WRONG);
+    rules.push(Arc::new(JoinKeys));
+    rules.push(Arc::new(super::interrupt::YieldInJoins));
+    rules
 }
 
 impl Engine {

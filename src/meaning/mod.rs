@@ -17,6 +17,7 @@ use datafusion::{
 
 mod aggregates;
 mod checked;
+mod constants;
 mod functions;
 mod membership;
 mod moment;
@@ -44,6 +45,7 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
             match rule.name() {
                 "eliminate_outer_join" => Arc::new(outer_join::NarrowOuterJoin),
+                "push_down_filter" => Arc::new(constants::PushDownFilter(rule)),
                 "simplify_expressions" => Arc::new(membership::SimplifyApart::new(rule)),
                 _ => rule,
             }

@@ -39,11 +39,17 @@ pub const REFUSALS: &[Refusal] = &[
     refusal("42601", "SortPreservingMergeExec", "the engine refuses its own plan of an ordered UNION ALL"),
     refusal("XX000", "internal error", "branches of a UNION or of a CASE have several types, and other faults of the engine that end in no answer"),
     refusal("22P02", "invalid input syntax for type uuid", "a UUID and a text meet in the wrong type"),
+    refusal("42601", "correlated scalar subquery in the GROUP BY", "the engine can't unfold it"),
+    refusal("42601", "projections require unique expression names", "IN (SELECT) under OR, the same column twice"),
+    refusal("42703", "does not exist", "a column of a UNION of which only some parts have a type loses its name"),
+    refusal("0A000", "a correlated subquery of EXISTS or IN can't have", "the engine would unfold it wrongly"),
+    refusal("0A000", "Conflicting ordering requirements", "two ordered aggregates over one constant input"),
 ];
 
 /// Types that are not PostgreSQL's: theirs, ours, why. The values are equal all the same.
 pub const TYPES: &[(&str, &str, &str)] = &[
     ("int4", "int8", "an integer constant is a bigint"),
+    ("int8", "int4", "a set operation announces the type of its first part"),
     ("int2", "int8", "an integer constant is a bigint"),
     ("int8", "numeric", "row_number and its like are unsigned in the engine"),
     ("numeric", "int8", "a sum of bigint is a bigint, or an error"),

@@ -58,13 +58,18 @@ SELECT id, first_value(k) OVER (PARTITION BY b ORDER BY id), last_value(k) OVER 
 SELECT id, sum(k) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM m_edge;
 SELECT id, sum(k) OVER (ORDER BY k RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM m_edge;
 SELECT id, max(ti) OVER (PARTITION BY tc) FROM m_edge;
--- differs: -0 is not 0
 SELECT id, rank() OVER (ORDER BY f) FROM m_edge;
 SELECT id, rank() OVER (PARTITION BY tc ORDER BY ti) FROM m_edge;
--- differs: -0 is not 0
 SELECT f, count(*) OVER (PARTITION BY f) FROM m_edge;
--- differs: unsigned in the engine
 SELECT id, ntile(4) OVER (ORDER BY id), percent_rank() OVER (ORDER BY k), cume_dist() OVER (ORDER BY k) FROM m_edge;
 SELECT s.id FROM (SELECT id, row_number() OVER (PARTITION BY k ORDER BY id) AS n FROM m_edge) s WHERE s.n = 1;
 SELECT k, sum(count(*)) OVER (ORDER BY k) FROM m_edge GROUP BY k;
 SELECT id, sum(k) OVER w, avg(g) OVER w FROM m_edge WINDOW w AS (PARTITION BY b ORDER BY id);
+
+-- A condition without a column, above an aggregate of one group.
+SELECT count(*) FROM m_edge HAVING false;
+SELECT count(*) FROM m_edge HAVING NULL;
+SELECT s.c FROM (SELECT count(*) AS c FROM m_edge HAVING count(*) > 3) s JOIN m_twin t ON NULL;
+SELECT count(*) FROM (SELECT sum(k) AS s FROM m_big) q;
+SELECT 1 FROM (SELECT sum(k) AS s FROM m_none) q;
+SELECT q.one FROM (SELECT 1 AS one, max(k) AS m FROM m_big) q;

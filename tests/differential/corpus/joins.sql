@@ -55,3 +55,6 @@ SELECT a.id, b.id FROM m_dim a LEFT JOIN m_dim b ON false;
 SELECT a.id, b.id FROM m_dim a JOIN m_dim b ON NULL;
 SELECT s.k, b.id FROM (SELECT k, count(*) AS n FROM m_twin GROUP BY k) s LEFT JOIN m_dim b ON s.n = b.id;
 SELECT s.id, b.k FROM (SELECT id, k FROM m_edge ORDER BY id LIMIT 5) s LEFT JOIN m_twin b ON s.k = b.k;
+
+-- A condition over columns of both sides, above an outer join, with names that both sides have.
+SELECT date_trunc('month', t2.dd) AS c3, t1.i4 AS c4 FROM m_twin t1 RIGHT JOIN m_edge t2 ON t1.k = t2.id WHERE date_trunc('month', t1.dd)::date > t2.d AND t2.i4 < 2 ORDER BY 2 DESC, 1 DESC NULLS LAST;

@@ -6,14 +6,11 @@ SELECT a.id FROM m_edge a WHERE a.k NOT IN (SELECT b.k FROM m_dim b);
 SELECT a.id FROM m_edge a WHERE a.k NOT IN (SELECT b.k FROM m_dim b WHERE b.k IS NOT NULL);
 SELECT a.id FROM m_edge a WHERE a.k NOT IN (SELECT b.k FROM m_none b);
 SELECT a.id FROM m_edge a WHERE a.k IN (SELECT b.k FROM m_none b);
--- differs: NULL NOT IN (SELECT …) is taken for true
 SELECT a.id FROM m_dim a WHERE NULL::integer NOT IN (SELECT b.id FROM m_edge b);
 SELECT a.id FROM m_dim a WHERE NULL::integer NOT IN (SELECT b.id FROM m_none b);
 SELECT a.id FROM m_edge a WHERE NOT (a.k IN (SELECT b.k FROM m_dim b));
 SELECT a.id FROM m_edge a WHERE a.k IN (SELECT b.k FROM m_dim b) OR a.b;
--- differs: NULL NOT IN (SELECT …) is taken for true
 SELECT a.id FROM m_edge a WHERE a.k NOT IN (SELECT b.id FROM m_dim b) OR a.b;
--- differs: NULL NOT IN (SELECT …) is taken for true
 SELECT a.id FROM m_edge a WHERE a.k NOT IN (SELECT b.k FROM m_dim b) IS NULL;
 SELECT a.id, a.k IN (SELECT b.k FROM m_dim b) FROM m_edge a;
 SELECT a.id FROM m_edge a WHERE a.k IN (SELECT b.k FROM m_twin b WHERE b.i4 = a.i4);
@@ -27,9 +24,7 @@ SELECT a.id FROM m_edge a WHERE EXISTS (SELECT 1 FROM m_none b);
 SELECT a.id FROM m_edge a WHERE NOT EXISTS (SELECT 1 FROM m_none b);
 SELECT a.id FROM m_edge a WHERE EXISTS (SELECT NULL FROM m_one b);
 SELECT a.id FROM m_edge a WHERE EXISTS (SELECT max(b.k) FROM m_none b);
--- differs: an aggregate without GROUP BY always has a row
 SELECT a.id FROM m_edge a WHERE EXISTS (SELECT max(b.k) FROM m_dim b WHERE b.k = a.k);
--- differs: an aggregate without GROUP BY always has a row
 SELECT a.k FROM m_twin a WHERE NOT EXISTS (SELECT count(*) FROM m_twin b WHERE b.k = a.i4);
 SELECT a.id FROM m_edge a WHERE EXISTS (SELECT b.k FROM m_dim b WHERE b.k = a.k GROUP BY b.k HAVING count(*) > 1);
 SELECT a.id FROM m_edge a WHERE EXISTS (SELECT 1 FROM m_dim b WHERE b.k = a.k) OR a.k = 5;

@@ -32,7 +32,6 @@ WHERE t NOT ILIKE '%b';
 -- differs: a pattern from a column may end in a backslash
 WHERE t LIKE t;
 WHERE ti LIKE t || '%';
--- refused 22000: another escape character than the backslash
 WHERE t LIKE 'a!%b' ESCAPE '!';
 WHERE t LIKE 'a%' OR t IS NULL;
 WHERE length(t) = 1;

@@ -2,7 +2,6 @@
 -- small tables would find nothing. They are ordered by keys that are total.
 
 -- 1
--- differs: an average has four digits more than its operand
 SELECT l_returnflag, l_linestatus, sum(l_quantity) AS sum_qty, sum(l_extendedprice) AS sum_base_price,
     sum(l_extendedprice * (1 - l_discount)) AS sum_disc_price,
     sum(l_extendedprice * (1 - l_discount) * (1 + l_tax)) AS sum_charge,
@@ -73,7 +72,6 @@ GROUP BY supp_nation, cust_nation, l_year
 ORDER BY supp_nation, cust_nation, l_year;
 
 -- 8
--- differs: a quotient has four digits more than its dividend
 SELECT o_year, sum(CASE WHEN nation_name = 'BRAZIL' THEN volume ELSE 0.0000 END) / sum(volume) AS mkt_share
 FROM (
     SELECT extract(year FROM o_orderdate)::integer AS o_year, l_extendedprice * (1 - l_discount) AS volume,
@@ -167,7 +165,6 @@ GROUP BY p_brand, p_type, p_size
 ORDER BY supplier_cnt DESC, p_brand, p_type, p_size;
 
 -- 17
--- differs: a quotient has four digits more than its dividend
 SELECT sum(l_extendedprice) / 7.0 AS avg_yearly
 FROM lineitem, part
 WHERE p_partkey = l_partkey AND p_brand = 'Brand#23' AND p_container LIKE 'MED%'
