@@ -11,7 +11,6 @@ SELECT a.id, b.id FROM m_edge a LEFT JOIN m_dim b ON a.k = b.id WHERE b.id > 3 O
 SELECT a.id, b.id FROM m_edge a LEFT JOIN m_dim b ON a.k = b.id WHERE COALESCE(b.k, a.k) > 1;
 SELECT a.id, b.id FROM m_edge a RIGHT JOIN m_dim b ON a.k = b.id;
 SELECT a.id, b.id FROM m_edge a RIGHT JOIN m_dim b ON a.k = b.id WHERE a.i4 > 0;
--- differs: without pushdown alone: an outer join is narrowed
 SELECT a.id, b.k FROM m_dim a RIGHT JOIN m_twin b ON a.k = b.k WHERE COALESCE(b.b, a.k > 1);
 SELECT a.id, b.k FROM m_dim a RIGHT JOIN m_twin b ON a.k = b.k WHERE (a.k IS NOT DISTINCT FROM b.i4);
 SELECT a.id, b.k FROM m_dim a LEFT JOIN m_twin b ON a.k = b.k WHERE NOT COALESCE(b.b, false);
