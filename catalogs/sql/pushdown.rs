@@ -735,15 +735,16 @@ fn all(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
     Ok(if is_whole { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
 }
 
-/// A branch that stays local keeps the whole local.
+/// A branch that stays local, or of which more rows come, keeps the whole local.
 fn any(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
     let parts = match is_on(Fault::LostBranch) && parts.iter().any(Result::is_ok) {
         false => parts.into_iter().collect::<Result<Vec<_>, _>>()?,
         true => parts.into_iter().flatten().collect(),
     };
-    let is_exact = parts.iter().all(Pushed::is_exact);
-    let predicate = Scalar::Or(parts.into_iter().map(|part| part.predicate).collect());
-    Ok(if is_exact { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
+    if !parts.iter().all(Pushed::is_exact) {
+        return Err(superset());
+    }
+    Ok(Pushed::exact(Scalar::Or(parts.into_iter().map(|part| part.predicate).collect())))
 }
 
 fn compare(
@@ -1044,7 +1045,8 @@ mod tests {
             (is_a("nc"), INEXACT),
             (negate(is_a("nc")), None),
             (is_a("nc").and(is_a("t")), INEXACT),
-            (is_a("nc").or(is_a("t")), INEXACT),
+            (is_a("nc").or(is_a("t")), None),
+            (col("i").is_not_null().or(col("i").is_null().and(null())), None),
             (negate(is_a("nc").or(is_a("t"))), None),
             (is_a("x").and(is_a("t")), INEXACT),
             (negate(is_a("x").and(is_a("t"))), None),

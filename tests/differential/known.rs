@@ -37,6 +37,7 @@ pub const REFUSALS: &[Refusal] = &[
     refusal("42601", "null_aware anti join only supports single column", "a correlated NOT IN"),
     refusal("22000", "column types must match schema types", "the engine's own types of decimals do not meet"),
     refusal("42601", "SortPreservingMergeExec", "the engine refuses its own plan of an ordered UNION ALL"),
+    refusal("22023", "SortPreservingMergeExec", "the engine refuses its own plan of an ordered UNION ALL"),
     refusal("XX000", "internal error", "branches of a UNION or of a CASE have several types, and other faults of the engine that end in no answer"),
     refusal("22P02", "invalid input syntax for type uuid", "a UUID and a text meet in the wrong type"),
     refusal("42601", "correlated scalar subquery in the GROUP BY", "the engine can't unfold it"),

@@ -57,3 +57,4 @@ SELECT s.id, b.k FROM (SELECT id, k FROM m_edge ORDER BY id LIMIT 5) s LEFT JOIN
 
 -- A condition over columns of both sides, above an outer join, with names that both sides have.
 SELECT date_trunc('month', t2.dd) AS c3, t1.i4 AS c4 FROM m_twin t1 RIGHT JOIN m_edge t2 ON t1.k = t2.id WHERE date_trunc('month', t1.dd)::date > t2.d AND t2.i4 < 2 ORDER BY 2 DESC, 1 DESC NULLS LAST;
+SELECT t1.w AS c5 FROM m_twin t1 JOIN m_dim t2 ON CASE WHEN t2.ti IS NOT NULL THEN TIMESTAMPTZ '1970-01-01 00:00:00+00' END NOT IN (TIMESTAMPTZ '2024-02-29 12:00:00+05:30');
