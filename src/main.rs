@@ -25,6 +25,11 @@ const LAST_TASKS: Duration = Duration::from_secs(1);
 /// A second signal means now: as a shell reports it.
 const INTERRUPTED: u8 = 130;
 
+/// Batches are large and short-lived; the C library's own allocator gives their pages back to the
+/// system each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,

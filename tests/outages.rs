@@ -135,6 +135,18 @@ async fn a_read_that_breaks_off_is_an_error() {
         assert!(started.elapsed() < Duration::from_secs(60), "{case}: {:?}", started.elapsed());
         assert_eq!(admin.value("SELECT count(*) FROM far.customers").await, "5", "{case}");
     }
+    // Nothing is left of them, at the source either.
+    let busy = "SELECT count(*) FROM pg_stat_activity \
+                WHERE application_name = 'weir far' AND state = 'active'";
+    let started = Instant::now();
+    loop {
+        let busy: i64 = direct.query_one(busy, &[]).await.unwrap().get(0);
+        if busy == 0 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{busy} statements still run");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Reads to the end.

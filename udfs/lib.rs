@@ -4,6 +4,7 @@ mod arithmetic;
 mod float;
 mod quotient;
 mod rint;
+mod sum;
 mod text;
 mod vector;
 
@@ -11,4 +12,5 @@ pub use arithmetic::{Arithmetic, arithmetic, is_arithmetic, is_checked_type};
 pub use float::{float_functions, float_key, narrow};
 pub use quotient::quotient;
 pub use rint::rint;
+pub use sum::wide_sum;
 pub use text::{bytes_from_text, float_from_text, has_own_text, shorteners, text};

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, Decimal128Builder, Decimal256Builder},
-        datatypes::{DataType, Decimal128Type, Decimal256Type, Int64Type, i256},
+        datatypes::{
+            DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type,
+            Decimal256Type, DecimalType, Int64Type, i256,
+        },
     },
     common::{exec_err, internal_err},
     error::Result,
@@ -53,13 +56,12 @@ fn quotient_type(dividend: &DataType, divisor: &DataType) -> Option<DataType> {
     let ((precision, scale), (_, divisor_scale)) = (exact(dividend)?, exact(divisor)?);
     let integer_digits = precision.saturating_sub(scale) + divisor_scale;
     let wanted = SCALE.max(scale).max(divisor_scale);
-    let narrow = wanted.min(38u8.saturating_sub(integer_digits));
-    if narrow == wanted {
-        return Some(DataType::Decimal128(integer_digits + narrow, i8::try_from(narrow).ok()?));
-    }
-    let wide = wanted.min(76u8.saturating_sub(integer_digits));
-    (wide >= 16).then_some(())?;
-    Some(DataType::Decimal256(integer_digits + wide, i8::try_from(wide).ok()?))
+    let (digits, scale) = (integer_digits.saturating_add(wanted), i8::try_from(wanted).ok()?);
+    Some(match digits {
+        ..=DECIMAL128_MAX_PRECISION => DataType::Decimal128(digits, scale),
+        // Where all digits were needed, a large quotient would be an overflow.
+        _ => DataType::Decimal256(digits.min(DECIMAL256_MAX_PRECISION), scale),
+    })
 }
 
 impl ScalarUDFImpl for Quotient {
@@ -98,13 +100,8 @@ impl ScalarUDFImpl for Quotient {
                 let mut builder = Decimal128Builder::with_capacity(rows)
                     .with_precision_and_scale(*precision, *scale)?;
                 for row in 0..rows {
-                    match quotient_at(&dividends, &divisors, row, *scale)? {
-                        None => builder.append_null(),
-                        Some(value) => match value.to_i128() {
-                            Some(value) => builder.append_value(value),
-                            None => return exec_err!("numeric field overflow"),
-                        },
-                    }
+                    let quotient = quotient_at(&dividends, &divisors, row, (*precision, *scale))?;
+                    builder.append_option(quotient.and_then(i256::to_i128));
                 }
                 Arc::new(builder.finish())
             }
@@ -112,7 +109,8 @@ impl ScalarUDFImpl for Quotient {
                 let mut builder = Decimal256Builder::with_capacity(rows)
                     .with_precision_and_scale(*precision, *scale)?;
                 for row in 0..rows {
-                    builder.append_option(quotient_at(&dividends, &divisors, row, *scale)?);
+                    let quotient = quotient_at(&dividends, &divisors, row, (*precision, *scale))?;
+                    builder.append_option(quotient);
                 }
                 Arc::new(builder.finish())
             }
@@ -168,7 +166,7 @@ fn quotient_at(
     dividends: &Numbers,
     divisors: &Numbers,
     row: usize,
-    scale: i8,
+    (precision, scale): (u8, i8),
 ) -> Result<Option<i256>> {
     let (Some(dividend), Some(divisor)) = (dividends.value(row), divisors.value(row)) else {
         return Ok(None);
@@ -178,8 +176,10 @@ fn quotient_at(
     }
     let value = divide((dividend, dividends.scale), (divisor, divisors.scale), i32::from(scale));
     match value {
-        Some(value) => Ok(Some(value)),
-        None => exec_err!("numeric field overflow"),
+        Some(value) if Decimal256Type::is_valid_decimal_precision(value, precision) => {
+            Ok(Some(value))
+        }
+        _ => exec_err!("numeric field overflow"),
     }
 }
 
@@ -230,6 +230,18 @@ fn divide(dividend: (i256, i32), divisor: (i256, i32), scale: i32) -> Option<i25
 fn leading(digits: i256, scale: i32) -> (i32, i32) {
     if digits == i256::ZERO {
         return (0, 0);
+    }
+    if let Some(digits) = digits.to_i128() {
+        let digits = digits.unsigned_abs();
+        let last = digits.ilog10();
+        let exponent = i32::try_from(last).unwrap_or(i32::MAX) - scale;
+        let count = exponent.rem_euclid(DIGITS_OF_ONE).unsigned_abs() + 1;
+        let first = match (last + 1).checked_sub(count) {
+            Some(rest) => digits / 10u128.pow(rest),
+            None => digits * 10u128.pow(count - last - 1),
+        };
+        let weight = exponent.div_euclid(DIGITS_OF_ONE);
+        return (weight, i32::try_from(first).unwrap_or(i32::MAX));
     }
     let text = digits.to_string();
     let text = text.trim_start_matches('-').as_bytes();

@@ -15,6 +15,7 @@ mod named_scan;
 mod ndjson;
 mod parquet;
 mod scan;
+mod sieve;
 mod store;
 mod table;
 mod text;

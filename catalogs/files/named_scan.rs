@@ -7,7 +7,10 @@ use datafusion::{
     datasource::source::{DataSource, OpenArgs},
     error::{DataFusionError, Result as EngineResult},
     execution::TaskContext,
-    physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr},
+    physical_expr::{
+        EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr,
+        expressions::DynamicFilterPhysicalExpr,
+    },
     physical_plan::{
         DisplayFormatType, Partitioning, SendableRecordBatchStream, SortOrderPushdownResult,
         execution_plan::SchedulingType, filter_pushdown::FilterPushdownPropagation,
@@ -17,31 +20,48 @@ use datafusion::{
 };
 use futures::TryStreamExt;
 
+use super::sieve;
 use crate::{SourceError, SourceErrorKind};
 
 /// A scan of DataFusion's whose errors say what was read, and are a source's errors: its decoders
-/// know neither the file nor the table.
+/// know neither the file nor the table. It also drops the rows that operators above have told it
+/// are of no use, which the inner scan only does for whole pages.
 #[derive(Debug)]
 pub(super) struct NamedScan {
     inner: Arc<dyn DataSource>,
     /// `file "a.parquet"` or `table "s.t"`.
     what: Arc<str>,
+    /// What is checked above, over the columns of the scan.
+    first: Option<Arc<dyn PhysicalExpr>>,
+    /// What operators above have told, over the columns of the scan.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
 }
 
 impl NamedScan {
-    pub(super) fn new(inner: Arc<dyn DataSource>, what: Arc<str>) -> Self {
-        Self { inner, what }
+    /// `first`: a filter over the columns of the scan that stays above it.
+    pub(super) fn new(
+        inner: Arc<dyn DataSource>,
+        what: Arc<str>,
+        first: Option<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
+        Self { inner, what, first, filters: Vec::new() }
     }
 
     fn around(&self, inner: Arc<dyn DataSource>) -> Arc<dyn DataSource> {
-        Arc::new(Self { inner, what: Arc::clone(&self.what) })
+        let (what, first) = (Arc::clone(&self.what), self.first.clone());
+        Arc::new(Self { inner, what, first, filters: self.filters.clone() })
     }
 
-    fn named(&self, stream: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    fn named(&self, stream: SendableRecordBatchStream, rows: usize) -> SendableRecordBatchStream {
         let what = Arc::clone(&self.what);
         let schema = stream.schema();
         let stream = stream.map_err(move |error| named_error(&what, error));
-        Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+        let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
+        // Rows that count for a limit are not looked at.
+        if self.filters.is_empty() || self.inner.fetch().is_some() {
+            return stream;
+        }
+        sieve::sieve(stream, self.first.clone(), self.filters.clone(), rows)
     }
 }
 
@@ -73,11 +93,13 @@ impl DataSource for NamedScan {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> EngineResult<SendableRecordBatchStream> {
-        Ok(self.named(self.inner.open(partition, context)?))
+        let rows = context.session_config().batch_size();
+        Ok(self.named(self.inner.open(partition, context)?, rows))
     }
 
     fn open_with_args(&self, args: OpenArgs) -> EngineResult<SendableRecordBatchStream> {
-        Ok(self.named(self.inner.open_with_args(args)?))
+        let rows = args.context.session_config().batch_size();
+        Ok(self.named(self.inner.open_with_args(args)?, rows))
     }
 
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,8 +148,11 @@ impl DataSource for NamedScan {
         &self,
         projection: &ProjectionExprs,
     ) -> EngineResult<Option<Arc<dyn DataSource>>> {
-        let inner = self.inner.try_swapping_with_projection(projection)?;
-        Ok(inner.map(|inner| self.around(inner)))
+        let Some(inner) = self.inner.try_swapping_with_projection(projection)? else {
+            return Ok(None);
+        };
+        // The columns are others now.
+        Ok(Some(Arc::new(Self::new(inner, Arc::clone(&self.what), None))))
     }
 
     fn try_pushdown_filters(
@@ -135,8 +160,13 @@ impl DataSource for NamedScan {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> EngineResult<FilterPushdownPropagation<Arc<dyn DataSource>>> {
+        let dynamic = filters.iter().filter(|filter| filter.is::<DynamicFilterPhysicalExpr>());
+        let known = self.filters.iter().chain(dynamic).cloned().collect();
         let mut result = self.inner.try_pushdown_filters(filters, config)?;
-        result.updated_node = result.updated_node.map(|inner| self.around(inner));
+        if let Some(inner) = result.updated_node.take() {
+            let (what, first) = (Arc::clone(&self.what), self.first.clone());
+            result.updated_node = Some(Arc::new(Self { inner, what, first, filters: known }));
+        }
         Ok(result)
     }
 

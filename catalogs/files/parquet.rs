@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use arrow::datatypes::{Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use datafusion::{
     datasource::{
@@ -23,14 +23,15 @@ use datafusion::{
     parquet::{
         DecodeResult,
         arrow::{
-            arrow_reader::ArrowReaderOptions, async_reader::AsyncFileReader,
-            parquet_to_arrow_schema,
+            ARROW_SCHEMA_META_KEY, arrow_reader::ArrowReaderOptions, async_reader::AsyncFileReader,
+            encode_arrow_schema, parquet_to_arrow_schema,
         },
         basic::{LogicalType, Type as PhysicalType},
         errors::ParquetError,
         file::{
             metadata::{
-                ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder,
+                ColumnChunkMetaData, FileMetaData, KeyValue, PageIndexPolicy, ParquetMetaData,
+                ParquetMetaDataBuilder, ParquetMetaDataPushDecoder,
             },
             statistics::Statistics,
         },
@@ -157,8 +158,10 @@ fn check_tail(tail: &[u8], size: u64) -> Result<(), &'static str> {
     }
 }
 
-/// Removes the statistics and filters of columns for which they are no proof.
+/// Removes the statistics and filters of columns for which they are no proof, and the wish to be
+/// decoded as views: a table's text is plain, and would be cast.
 fn sound(footer: ParquetMetaData) -> ParquetMetaData {
+    let footer = without_views(footer);
     let mut builder = footer.into_builder();
     let groups = builder
         .take_row_groups()
@@ -175,6 +178,39 @@ fn sound(footer: ParquetMetaData) -> ParquetMetaData {
         })
         .collect();
     builder.set_row_groups(groups).build()
+}
+
+fn without_views(footer: ParquetMetaData) -> ParquetMetaData {
+    let file = footer.file_metadata();
+    let (descriptor, pairs) = (file.schema_descr_ptr(), file.key_value_metadata());
+    let plain = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8View => Some(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8))),
+        DataType::BinaryView => {
+            Some(Arc::new(field.as_ref().clone().with_data_type(DataType::Binary)))
+        }
+        _ => None,
+    };
+    let Ok(schema) = parquet_to_arrow_schema(&descriptor, pairs) else { return footer };
+    if !schema.fields().iter().any(|field| plain(field).is_some()) {
+        return footer;
+    }
+    let fields: Vec<FieldRef> =
+        schema.fields().iter().map(|field| plain(field).unwrap_or_else(|| field.clone())).collect();
+    let encoded = encode_arrow_schema(&Schema::new(fields));
+    let pairs = pairs.into_iter().flatten().map(|pair| match pair.key == ARROW_SCHEMA_META_KEY {
+        true => KeyValue::new(pair.key.clone(), encoded.clone()),
+        false => pair.clone(),
+    });
+    let pairs = pairs.collect();
+    let told = FileMetaData::new(
+        file.version(),
+        file.num_rows(),
+        file.created_by().map(str::to_owned),
+        Some(pairs),
+        descriptor,
+        file.column_orders().cloned(),
+    );
+    ParquetMetaDataBuilder::new(told).set_row_groups(footer.row_groups().to_vec()).build()
 }
 
 /// Floats: minimum and maximum leave out NaN, which is the greatest value, and a Bloom filter tells

@@ -399,7 +399,16 @@ impl FileTable {
             .with_parquet_file_reader_factory(Arc::new(VersionedReaders {
                 store: Arc::clone(&store),
             }));
+        let mut first = None;
         if let Some(filter) = conjunction(filters.iter().cloned()) {
+            let columns = match projection {
+                Some(projection) => Arc::new(self.schema().project(projection)?),
+                None => self.schema(),
+            };
+            let columns = DFSchema::try_from(columns)?;
+            if filter.column_refs().iter().all(|column| columns.has_column(column)) {
+                first = Some(session.create_physical_expr(filter.clone(), &columns)?);
+            }
             let schema = DFSchema::try_from(self.schema())?;
             source = source.with_predicate(session.create_physical_expr(filter, &schema)?);
         }
@@ -422,7 +431,7 @@ impl FileTable {
             [index] => format!("file \"{}\"", table.files[*index].meta.location),
             _ => format!("table \"{}\"", table.name),
         };
-        Ok(DataSourceExec::from_data_source(NamedScan::new(Arc::new(config), what.into())))
+        Ok(DataSourceExec::from_data_source(NamedScan::new(Arc::new(config), what.into(), first)))
     }
 
     /// Row counts are exact: the footers of exactly these versions say them. Nothing is said of

@@ -1,11 +1,13 @@
 //! Reads what a database holds: four statements in three round trips, in one snapshot.
 
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::ScalarValue;
 use tokio_postgres::{
     Row,
     types::{FromSql, ToSql},
@@ -92,13 +94,17 @@ WHERE i.indrelid = ANY($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
   AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indrelid, NOT i.indisprimary, c.relname";
 
-/// What a parent's children add comes last, and wins.
+/// What a parent's children add comes last, and wins. Values that stand out are only of numbers, dates
+/// and timestamps: the bounds of the histogram, and the most common ones, which it leaves out.
 const STATISTICS: &str = "\
-SELECT c.oid, a.attnum, s.null_frac::float8, s.n_distinct::float8, s.avg_width
+SELECT c.oid, a.attnum, s.null_frac::float8, s.n_distinct::float8, s.avg_width,
+  CASE WHEN a.atttypid IN (20, 21, 23, 1082, 1114, 1700) THEN
+    ARRAY[b.bounds[1], b.bounds[array_upper(b.bounds, 1)]] || s.most_common_vals::text::text[] END
 FROM pg_catalog.pg_stats s
 JOIN pg_catalog.pg_namespace n ON n.nspname = s.schemaname
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = s.attname
+CROSS JOIN LATERAL (SELECT s.histogram_bounds::text::text[] AS bounds) b
 WHERE c.oid = ANY($1)
 ORDER BY s.inherited";
 
@@ -230,8 +236,12 @@ fn assemble(rows: Rows, scope: &Scope) -> Result<Vec<TableDefinition>> {
         let schema = Arc::new(Schema::new(fields));
         let mut size = sizes.of(oid);
         size.pages = get::<Option<i64>>(row, 9)?.and_then(|pages| u64::try_from(pages).ok());
-        size.columns =
-            column_statistics(&statistics.remove(&oid).unwrap_or_default(), &positions, size.rows)?;
+        size.columns = column_statistics(
+            &statistics.remove(&oid).unwrap_or_default(),
+            &positions,
+            &schema,
+            size.rows,
+        )?;
         tables.push(TableDefinition {
             schema: get(row, 1)?,
             name: get(row, 2)?,
@@ -326,6 +336,7 @@ fn table_keys(rows: &[&Row], positions: &HashMap<i16, usize>) -> Result<Vec<Key>
 fn column_statistics(
     rows: &[&Row],
     positions: &HashMap<i16, usize>,
+    schema: &Schema,
     table_rows: Option<u64>,
 ) -> Result<Vec<ColumnStatistics>> {
     if rows.is_empty() {
@@ -335,6 +346,8 @@ fn column_statistics(
     for row in rows {
         let Some(index) = positions.get(&get::<i16>(row, 1)?) else { continue };
         let distinct: f64 = get(row, 3)?;
+        let seen: Option<Vec<Option<&str>>> = get(row, 5)?;
+        let (min, max) = bounds(&seen.unwrap_or_default(), schema.field(*index).data_type());
         columns[*index] = ColumnStatistics {
             null_fraction: Some(get(row, 2)?),
             // Negative: a fraction of the rows. Zero: not known.
@@ -346,11 +359,25 @@ fn column_statistics(
                 None
             },
             width: u64::try_from(get::<i32>(row, 4)?).ok(),
-            min: None,
-            max: None,
+            min,
+            max,
         };
     }
     Ok(columns)
+}
+
+/// The least and the greatest of some values, as PostgreSQL writes them. What can't be read here, such
+/// as an infinity, makes them unknown.
+fn bounds(
+    values: &[Option<&str>],
+    data_type: &DataType,
+) -> (Option<ScalarValue>, Option<ScalarValue>) {
+    let read = |value: &&str| ScalarValue::try_from_string((*value).to_owned(), data_type).ok();
+    let Some(values) = values.iter().flatten().map(read).collect::<Option<Vec<_>>>() else {
+        return (None, None);
+    };
+    let order = |a: &&ScalarValue, b: &&ScalarValue| a.partial_cmp(b).unwrap_or(Ordering::Equal);
+    (values.iter().min_by(order).cloned(), values.iter().max_by(order).cloned())
 }
 
 /// Estimated rows and bytes. A partitioned table has those of its partitions.

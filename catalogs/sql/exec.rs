@@ -177,8 +177,10 @@ impl RemoteExec {
 
     /// The read of one execution, for all its partitions.
     fn read(&self, label: Option<Arc<QueryLabel>>, tally: &Tally) -> Read {
-        let Self { remote, relation, query, sql, schema, join_keys, split, .. } = self.clone();
+        let Self { remote, relation, query, sql, schema, estimates, join_keys, split, .. } =
+            self.clone();
         Read {
+            estimates,
             remote,
             relation,
             query,
@@ -207,6 +209,7 @@ struct Read {
     query: Query,
     sql: Sql,
     schema: SchemaRef,
+    estimates: Arc<Statistics>,
     label: Option<Arc<QueryLabel>>,
     join_keys: Option<JoinKeyFilters>,
     split: Option<Split>,
@@ -219,16 +222,16 @@ impl Read {
     async fn whole(mut self) -> DataFusionResult<SendableRecordBatchStream> {
         match self.wait_for_keys().await? {
             Wanted::Nothing => Ok(Box::pin(EmptyRecordBatchStream::new(self.schema))),
-            Wanted::Some | Wanted::Everything => self.ask().await,
+            Wanted::Some | Wanted::Most | Wanted::Everything => self.ask().await,
         }
     }
 
-    /// By several connections, unless a few keys are looked up: an index may find those.
+    /// By several connections, unless keys are looked up: an index may find those.
     async fn parts(mut self, rows: SplitRows) -> DataFusionResult<()> {
         let remote = self.remote.clone();
         match (self.wait_for_keys().await?, remote.split_read(), &self.split) {
             (Wanted::Nothing, _, _) => Ok(()),
-            (Wanted::Everything, Some(reader), Some(split)) => {
+            (Wanted::Everything | Wanted::Most, Some(reader), Some(split)) => {
                 let split = RemoteSplit {
                     query: self.query,
                     label: self.label,
@@ -258,15 +261,20 @@ impl Read {
         let dialect = self.remote.dialect();
         let mut query = self.query.clone();
         let Some(values) = enclose(&mut query, &values) else { return Ok(Wanted::Everything) };
-        match keys::wait(&filters, &self.schema, &values, dialect).await? {
+        match keys::wait(&filters, &self.schema, &values, &self.estimates, dialect).await? {
             Keys::Nothing => Ok(Wanted::Nothing),
             Keys::Everything => Ok(Wanted::Everything),
-            Keys::Some { predicate, count } => {
+            Keys::Some { predicate, count, part } => {
+                // A condition that nearly every row meets costs the source more than it saves.
+                if part > USELESS {
+                    return Ok(Wanted::Everything);
+                }
+                let is_plain = query.is_plain();
                 query.and(predicate);
                 let Some(sql) = render(dialect, &query) else { return Ok(Wanted::Everything) };
                 self.keys.add(count);
                 (self.query, self.sql) = (query, sql);
-                Ok(Wanted::Some)
+                Ok(if is_plain && part > MOST { Wanted::Most } else { Wanted::Some })
             }
         }
     }
@@ -309,8 +317,14 @@ enum Wanted {
     Nothing,
     /// The rows with the keys that are in the statement now.
     Some,
+    /// The same, and they are so many that all pages are read.
+    Most,
     Everything,
 }
+
+/// Parts of the rows, as far as the range of the keys tells.
+const MOST: f64 = 0.1;
+const USELESS: f64 = 0.95;
 
 /// What one partition takes of a shared read.
 fn rows_of(read: Arc<SharedRead>) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send {

@@ -13,7 +13,7 @@ use std::{
 use arrow::{array::Array, datatypes::Schema};
 use datafusion::{
     common::{
-        Result as DataFusionResult, ScalarValue,
+        Result as DataFusionResult, ScalarValue, Statistics,
         config::ConfigOptions,
         tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
     },
@@ -95,8 +95,8 @@ impl PhysicalOptimizerRule for JoinKeys {
 pub(super) enum Keys {
     /// No row can be of use.
     Nothing,
-    /// So many values, or a range.
-    Some { predicate: Scalar, count: usize },
+    /// So many values, or a range, and the part of the rows that is in the range.
+    Some { predicate: Scalar, count: usize, part: f64 },
     /// Every row may be of use.
     Everything,
 }
@@ -106,6 +106,7 @@ pub(super) async fn wait(
     filters: &[Arc<DynamicFilterPhysicalExpr>],
     schema: &Schema,
     values: &[RemoteValue],
+    estimates: &Statistics,
     dialect: &dyn Dialect,
 ) -> DataFusionResult<Keys> {
     let deadline = Instant::now() + PATIENCE;
@@ -115,13 +116,38 @@ pub(super) async fn wait(
             domain = domain.and(Domain::of(&filter.current()?, schema));
         }
     }
-    Ok(domain.keys(&Answer { schema, values }, dialect))
+    Ok(domain.keys(&Answer { schema, values, estimates }, dialect))
 }
 
 /// The columns of a statement, by their names here.
 struct Answer<'a> {
     schema: &'a Schema,
     values: &'a [RemoteValue],
+    estimates: &'a Statistics,
+}
+
+impl Answer<'_> {
+    /// The part of the rows that may have these values in a column. Nothing is known: all.
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    fn part(&self, index: usize, values: &Values) -> f64 {
+        let column = self.estimates.column_statistics.get(index);
+        let part = match values {
+            Values { list: Some(list), .. } => {
+                let distinct = column.and_then(|column| column.distinct_count.get_value());
+                let distinct = distinct.or(self.estimates.num_rows.get_value());
+                distinct.map(|distinct| list.len() as f64 / (*distinct).max(1) as f64)
+            }
+            Values { low: Some(low), high: Some(high), .. } => column.and_then(|column| {
+                let (min, max) = (column.min_value.get_value()?, column.max_value.get_value()?);
+                let from = if low > min { low } else { min };
+                let to = if high < max { high } else { max };
+                let inner = if from > to { 0 } else { from.distance(to)? };
+                Some(inner as f64 / min.distance(max)?.max(1) as f64)
+            }),
+            Values { .. } => None,
+        };
+        part.map_or(1.0, |part| part.min(1.0))
+    }
 }
 
 impl Inputs for Answer<'_> {
@@ -279,7 +305,7 @@ impl Domain {
 
     fn keys(self, answer: &Answer<'_>, dialect: &dyn Dialect) -> Keys {
         let Self::Columns(by_column) = self else { return Keys::Nothing };
-        let (mut predicates, mut count) = (Vec::new(), 0);
+        let (mut predicates, mut count, mut part) = (Vec::new(), 0, 1f64);
         for (index, values) in by_column {
             if values.list.as_ref().is_some_and(Vec::is_empty) && !values.has_null {
                 return Keys::Nothing;
@@ -289,15 +315,17 @@ impl Domain {
             if !answer.schema.index_of(name).is_ok_and(|first| first == index) {
                 continue;
             }
+            let values_part = answer.part(index, &values);
             if let Some((predicate, keys)) = values.predicate(name, answer, dialect) {
                 predicates.push(predicate);
                 count += keys;
+                part = part.min(values_part);
             }
         }
         match predicates.len() {
             0 => Keys::Everything,
-            1 => Keys::Some { predicate: predicates.swap_remove(0), count },
-            _ => Keys::Some { predicate: Scalar::And(predicates), count },
+            1 => Keys::Some { predicate: predicates.swap_remove(0), count, part },
+            _ => Keys::Some { predicate: Scalar::And(predicates), count, part },
         }
     }
 }

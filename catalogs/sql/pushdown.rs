@@ -211,7 +211,7 @@ impl Pushed {
         Self { predicate, precision: Precision::Inexact }
     }
 
-    fn is_exact(&self) -> bool {
+    pub fn is_exact(&self) -> bool {
         self.precision == Precision::Exact
     }
 }
@@ -222,6 +222,9 @@ impl Pushed {
 pub struct Refusal(Cow<'static, str>);
 
 impl Refusal {
+    /// Rows that come are to be looked at again.
+    pub const SUPERSET: Self =
+        Self(Cow::Borrowed("the source may answer with more rows than asked for"));
     const FLOAT: Self = Self(Cow::Borrowed(
         "floats have two zeros and many NaNs, which sources tell apart otherwise",
     ));
@@ -290,7 +293,7 @@ impl Rules<'_> {
                 if operand.is_exact() {
                     Ok(Pushed::exact(not(operand.predicate)))
                 } else {
-                    Err(superset())
+                    Err(Refusal::SUPERSET)
                 }
             }
             Expr::IsNull(operand) => self.is_null(operand, depth),
@@ -346,7 +349,7 @@ impl Rules<'_> {
             | Expr::Like(_) => {
                 let pushed = self.predicate(expr, depth)?;
                 if !pushed.is_exact() {
-                    return Err(superset());
+                    return Err(Refusal::SUPERSET);
                 }
                 Ok(RemoteValue::native(pushed.predicate, DataType::Boolean))
             }
@@ -372,7 +375,7 @@ impl Rules<'_> {
                 }
             };
             if !condition.is_exact() {
-                return Err(superset());
+                return Err(Refusal::SUPERSET);
             }
             let value = self.value(then, depth)?;
             branches.push((condition.predicate, value.bare.clone()));
@@ -528,7 +531,7 @@ impl Rules<'_> {
         match (negated, precision) {
             (false, precision) => Ok(Pushed { predicate, precision }),
             (true, Precision::Exact) => Ok(Pushed::exact(not(predicate))),
-            (true, Precision::Inexact) => Err(superset()),
+            (true, Precision::Inexact) => Err(Refusal::SUPERSET),
         }
     }
 
@@ -553,10 +556,6 @@ impl Rules<'_> {
 
 fn is_substring(function: &ScalarFunction) -> bool {
     matches!(function.name(), "substr" | "substring")
-}
-
-fn superset() -> Refusal {
-    Refusal::new("the source could only answer with more rows than asked for")
 }
 
 /// By what it is, not by what it says: a constant in it is nobody's business.
@@ -735,16 +734,15 @@ fn all(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
     Ok(if is_whole { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
 }
 
-/// A branch that stays local, or of which more rows come, keeps the whole local.
+/// A branch that stays local keeps the whole local.
 fn any(parts: Vec<Result<Pushed, Refusal>>) -> Result<Pushed, Refusal> {
     let parts = match is_on(Fault::LostBranch) && parts.iter().any(Result::is_ok) {
         false => parts.into_iter().collect::<Result<Vec<_>, _>>()?,
         true => parts.into_iter().flatten().collect(),
     };
-    if !parts.iter().all(Pushed::is_exact) {
-        return Err(superset());
-    }
-    Ok(Pushed::exact(Scalar::Or(parts.into_iter().map(|part| part.predicate).collect())))
+    let is_exact = parts.iter().all(Pushed::is_exact);
+    let predicate = Scalar::Or(parts.into_iter().map(|part| part.predicate).collect());
+    Ok(if is_exact { Pushed::exact(predicate) } else { Pushed::inexact(predicate) })
 }
 
 fn compare(
@@ -764,7 +762,7 @@ fn compare(
             // What differs here may be equal there: no superset of it can be asked for.
             match precision {
                 Precision::Exact => Ok(Pushed::exact(predicate)),
-                Precision::Inexact => Err(superset()),
+                Precision::Inexact => Err(Refusal::SUPERSET),
             }
         }
         Comparison::Less
@@ -1045,8 +1043,8 @@ mod tests {
             (is_a("nc"), INEXACT),
             (negate(is_a("nc")), None),
             (is_a("nc").and(is_a("t")), INEXACT),
-            (is_a("nc").or(is_a("t")), None),
-            (col("i").is_not_null().or(col("i").is_null().and(null())), None),
+            (is_a("nc").or(is_a("t")), INEXACT),
+            (col("i").is_not_null().or(col("i").is_null().and(null())), INEXACT),
             (negate(is_a("nc").or(is_a("t"))), None),
             (is_a("x").and(is_a("t")), INEXACT),
             (negate(is_a("x").and(is_a("t"))), None),

@@ -20,7 +20,7 @@ use super::{
     RemoteSql,
     exec::RemoteExec,
     ir::{From, Output, Query, Scalar, TableName},
-    pushdown::{Precision, Pushed, RemoteColumns, TableInputs, push},
+    pushdown::{Precision, Pushed, Refusal, RemoteColumns, TableInputs, push},
     render::rendered_bytes,
     statistics,
 };
@@ -89,9 +89,14 @@ impl RemoteTable {
         TableInputs { schema: &self.definition.columns, columns: &self.columns }
     }
 
-    fn push(&self, filter: &Expr) -> Option<Pushed> {
-        let is_allowed = self.remote.capabilities().filter && self.mode != PushdownMode::Off;
-        is_allowed.then(|| push(filter, &self.inputs()).ok()).flatten()
+    fn push(&self, filter: &Expr) -> Result<Pushed, Refusal> {
+        if self.mode == PushdownMode::Off {
+            return Err(Refusal::new("weir.pushdown is off"));
+        }
+        if !self.remote.capabilities().filter {
+            return Err(Refusal::new("the source takes no filters"));
+        }
+        push(filter, &self.inputs())
     }
 
     fn output(&self, index: usize) -> DataFusionResult<Output> {
@@ -157,7 +162,7 @@ impl TableProvider for RemoteTable {
         // The other half is for the names of the columns.
         let mut room = dialect.limits().statement_bytes / 2;
         let decisions = filters.iter().map(|filter| {
-            let decision = self.push(filter).and_then(|pushed| {
+            let decision = self.push(filter).ok().and_then(|pushed| {
                 room = room.checked_sub(rendered_bytes(dialect, &pushed.predicate)?)?;
                 Some(pushed.precision)
             });
@@ -181,15 +186,21 @@ impl TableProvider for RemoteTable {
             Some(positions) => positions.clone(),
             None => (0..self.definition.columns.fields().len()).collect(),
         };
-        let (mut predicates, mut residue) = (Vec::new(), Vec::new());
-        let mut is_exact = true;
+        let (mut predicates, mut residue, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for filter in filters {
+            // What was promised exactly may have been rewritten since: the optimizer makes an OR of a
+            // CASE, and `true` of `id IS NOT NULL`. Whatever is not exact now is looked at again here.
             match self.push(filter) {
-                Some(pushed) => {
-                    is_exact &= pushed.precision == Precision::Exact;
-                    predicates.push(pushed.predicate);
+                Ok(Pushed { predicate, precision: Precision::Exact }) => predicates.push(predicate),
+                Ok(Pushed { predicate, precision: Precision::Inexact }) => {
+                    predicates.push(predicate);
+                    residue.push(filter.clone());
+                    notes.push(format!("Filter: {}", Refusal::SUPERSET));
                 }
-                None => residue.push(filter.clone()),
+                Err(refusal) => {
+                    residue.push(filter.clone());
+                    notes.push(format!("Filter: {refusal}"));
+                }
             }
         }
         let width = positions.len();
@@ -200,8 +211,7 @@ impl TableProvider for RemoteTable {
             }
         }
         // A row that is dropped here after the source has counted it would be missing in the end.
-        let takes_limit = is_exact
-            && residue.is_empty()
+        let takes_limit = residue.is_empty()
             && self.remote.capabilities().limit
             && self.mode != PushdownMode::Off;
         let query = Query {
@@ -219,7 +229,7 @@ impl TableProvider for RemoteTable {
         let schema = Arc::new(columns.project(&positions)?);
         let remote = self.remote.clone();
         let exec = RemoteExec::new(remote, self.relation.clone(), query, schema, estimates)?;
-        let mut exec = exec.with_limit_pushdown(takes_limit);
+        let mut exec = exec.with_limit_pushdown(takes_limit).with_notes(notes);
         if self.remote.capabilities().filter && self.mode != PushdownMode::Off {
             let value = |position: &usize| {
                 let column = self.columns.columns.get(*position)?;
@@ -244,8 +254,7 @@ impl TableProvider for RemoteTable {
     }
 }
 
-/// Filters locally what was promised to the optimizer. It rewrites filters after it has handed them
-/// over: `id IS NOT NULL` may arrive as `true`, which no source is asked.
+/// Drops the rows of which the source was not asked exactly.
 fn filtered(
     session: &dyn Session,
     exec: Arc<RemoteExec>,

@@ -30,8 +30,8 @@ use weir_catalogs::{
     Capabilities, TableDefinition,
     sql::{
         self, Collation, Compare, Comparison, FragmentTable, From, Inputs, JoinKind, OrderBy,
-        Output, Precision, PushdownMode, Query, Refusal, RemoteSql, RemoteTable, RemoteValue,
-        Scalar, push, push_value,
+        Output, Precision, PushdownMode, Pushed, Query, Refusal, RemoteSql, RemoteTable,
+        RemoteValue, Scalar, push, push_value,
     },
 };
 
@@ -363,9 +363,7 @@ impl Folding {
                         is_changed = true;
                         match pushed.precision {
                             Precision::Exact => continue,
-                            Precision::Inexact => {
-                                Refusal::new("the source may give more rows than asked for")
-                            }
+                            Precision::Inexact => Refusal::SUPERSET,
                         }
                     }
                     None => {
@@ -545,7 +543,7 @@ impl Folding {
         if let Some(filter) = &join.filter {
             let pushed = push(filter, &Both(&left, &right))?;
             if pushed.precision != Precision::Exact {
-                return Err(Refusal::new("the source may give more rows than asked for"));
+                return Err(Refusal::SUPERSET);
             }
             conditions.push(pushed.predicate);
         }
@@ -748,15 +746,14 @@ fn scan_fragment(scan: &TableScan, unrestricted: Unrestricted) -> Result<Option<
         // The other half is for names.
         room: table.remote().dialect().limits().statement_bytes / 2,
     };
-    let mut is_exact = true;
     for filter in &scan.filters {
-        let Ok(pushed) = push(filter, &inputs) else { return Ok(None) };
-        is_exact &= pushed.precision == Precision::Exact;
-        if fragment.filter(pushed.predicate).is_none() {
+        let pushed = push(filter, &inputs).ok().filter(Pushed::is_exact);
+        if pushed.and_then(|pushed| fragment.filter(pushed.predicate)).is_none() {
+            // The table's own scan looks again at the rows that come.
             return Ok(None);
         }
     }
-    if is_exact && fragment.capabilities().limit {
+    if fragment.capabilities().limit {
         fragment.query.limit = scan.fetch.map(|fetch| fetch as u64);
     }
     Ok(Some(fragment))

@@ -8,8 +8,7 @@ use datafusion::{
     functions_aggregate::{count::count_udaf, sum::sum_udaf},
     logical_expr::{
         Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, Window, WindowFunctionDefinition,
-        cast,
-        expr::{AggregateFunction, WindowFunction},
+        cast, expr::AggregateFunction,
     },
 };
 
@@ -180,32 +179,40 @@ fn bare_mut(expression: &mut Expr) -> &mut Expr {
     }
 }
 
-/// Gives `sum` an argument of a type in which it can't wrap: PostgreSQL's sum of bigints is a numeric,
-/// and the engine adds decimals of 38 digits without a look at the sign.
+/// Makes a `sum` unable to wrap: PostgreSQL's sum of bigints is a numeric, and the engine adds decimals
+/// of 38 digits without a look at the sign.
 pub fn widen_sum(expression: &mut Expr, schema: &DFSchema) -> Result<bool> {
-    let arguments = match expression {
-        Expr::AggregateFunction(function) if function.func.name() == "sum" => {
-            &mut function.params.args
+    let (function, arguments, is_distinct) = match expression {
+        Expr::AggregateFunction(AggregateFunction { func, params }) => {
+            (func, &mut params.args, params.distinct)
         }
-        Expr::WindowFunction(function) if is_sum(function) => &mut function.params.args,
+        Expr::WindowFunction(window) => match &mut window.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => {
+                (function, &mut window.params.args, window.params.distinct)
+            }
+            WindowFunctionDefinition::WindowUDF(_) => return Ok(false),
+        },
         _ => return Ok(false),
     };
     let [argument] = arguments.as_mut_slice() else { return Ok(false) };
+    if function.name() != "sum" || *function == weir_udfs::wide_sum() {
+        return Ok(false);
+    }
     let wide = match argument.get_type(schema) {
         Ok(DataType::Int64) if !is_integer_constant(argument, schema) => {
             DataType::Decimal128(19, 0)
         }
         Ok(DataType::Decimal128(precision, scale)) if precision > 28 => {
+            if !is_distinct {
+                *function = weir_udfs::wide_sum();
+                return Ok(true);
+            }
             DataType::Decimal256(precision, scale)
         }
         _ => return Ok(false),
     };
     *argument = cast(std::mem::take(argument), wide);
     Ok(true)
-}
-
-fn is_sum(function: &WindowFunction) -> bool {
-    matches!(&function.fun, WindowFunctionDefinition::AggregateUDF(udaf) if udaf.name() == "sum")
 }
 
 /// Whether PostgreSQL would call it an integer, of which the sum is a bigint: `CASE … THEN 1 ELSE 0`.

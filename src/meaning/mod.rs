@@ -18,6 +18,7 @@ use datafusion::{
 mod aggregates;
 mod checked;
 mod constants;
+mod days;
 mod functions;
 mod membership;
 mod moment;
@@ -39,16 +40,17 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// The engine's optimizer rules, those that change answers replaced.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    Optimizer::new()
-        .rules
-        .into_iter()
-        .map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
-            match rule.name() {
-                "eliminate_outer_join" => Arc::new(outer_join::NarrowOuterJoin),
-                "push_down_filter" => Arc::new(constants::PushDownFilter(rule)),
-                "simplify_expressions" => Arc::new(membership::SimplifyApart::new(rule)),
-                _ => rule,
+    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
+    for rule in Optimizer::new().rules {
+        match rule.name() {
+            "eliminate_outer_join" => rules.push(Arc::new(outer_join::NarrowOuterJoin)),
+            "push_down_filter" => rules.push(Arc::new(constants::PushDownFilter(rule))),
+            "simplify_expressions" => {
+                rules.push(Arc::new(membership::SimplifyApart::new(rule)));
+                rules.push(Arc::new(days::CompareDays));
             }
-        })
-        .collect()
+            _ => rules.push(rule),
+        }
+    }
+    rules
 }

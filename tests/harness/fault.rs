@@ -67,7 +67,7 @@ async fn forward(client: TcpStream, server: u16, armed: Arc<Mutex<Option<(Fault,
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
-    let requests = tokio::spawn(async move {
+    let mut requests = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
     });
     let mut buffer = vec![0; 16 << 10];
@@ -92,8 +92,11 @@ async fn forward(client: TcpStream, server: u16, armed: Arc<Mutex<Option<(Fault,
             Some((Fault::Garbage, _)) => {
                 let _ = to_client.write_all(&[0xff; 1024]).await;
             }
-            // The server is heard no more, and its client waits.
-            Some((Fault::Stall, _)) => tokio::time::sleep(Duration::from_secs(600)).await,
+            // The server is heard no more, and its client waits until it gives up.
+            Some((Fault::Stall, _)) => {
+                let _ = tokio::time::timeout(Duration::from_secs(600), &mut requests).await;
+                break;
+            }
         }
     }
     requests.abort();

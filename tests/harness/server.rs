@@ -257,9 +257,10 @@ impl Drop for Weir {
     }
 }
 
-/// The program that is tested.
+/// The program that is tested; `WEIR_TEST_PROGRAM` names another build of it.
 pub fn weir(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let other = std::env::var_os("WEIR_TEST_PROGRAM");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").into()));
     command.args(arguments);
     command
 }
