@@ -242,3 +242,66 @@ impl GroupsAccumulator for GroupSums {
         self.sums.capacity() * size_of::<i128>() + self.has_value.capacity()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const LARGEST: i128 = 10i128.pow(38) - 1;
+
+    /// Every way to a sum ends alike: `None` in the place of the sum is an error.
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let data_type = DataType::Decimal128(38, 2);
+        let cases: &[(&[Option<i128>], Option<Option<i128>>)] = &[
+            (&[], Some(None)),
+            (&[None, None], Some(None)),
+            (&[Some(1), None, Some(-3)], Some(Some(-2))),
+            (&[Some(LARGEST)], Some(Some(LARGEST))),
+            (&[Some(-LARGEST), Some(LARGEST), Some(5)], Some(Some(5))),
+            (&[Some(LARGEST), Some(1)], None),
+            (&[Some(-LARGEST), Some(-1)], None),
+            (&[Some(LARGEST), Some(LARGEST)], None),
+        ];
+        for (values, expected) in cases {
+            let array = Decimal128Array::from(values.to_vec());
+            let column: ArrayRef = Arc::new(array.with_data_type(data_type.clone()));
+            let mut one = OneSum { sum: 0, count: 0, data_type: data_type.clone() };
+            let found = one.update_batch(&[column.clone()]).and_then(|()| one.evaluate());
+            let expected_value = expected.map(|sum| ScalarValue::Decimal128(sum, 38, 2));
+            assert_eq!(found.ok(), expected_value, "{values:?}");
+
+            let mut groups =
+                GroupSums { sums: vec![], has_value: vec![], data_type: data_type.clone() };
+            // Group 1 gets all of it, group 0 nothing.
+            let found = groups
+                .update_batch(&[column.clone()], &vec![1; values.len()], None, 2)
+                .and_then(|()| groups.evaluate(EmitTo::All));
+            let found = found.ok().map(|sums| ScalarValue::try_from_array(&sums, 1).unwrap());
+            assert_eq!(found, expected_value, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn rows_leave_a_window_and_filters_leave_rows_out() {
+        let column: ArrayRef = Arc::new(Decimal128Array::from(vec![Some(7), None, Some(9)]));
+        let data_type = column.data_type().clone();
+        let mut one = OneSum { sum: 0, count: 0, data_type: data_type.clone() };
+        one.update_batch(&[column.clone()]).unwrap();
+        one.retract_batch(&[column.slice(0, 2)]).unwrap();
+        assert_eq!(one.evaluate().unwrap().to_string(), "9");
+        one.retract_batch(&[column.slice(2, 1)]).unwrap();
+        assert!(one.evaluate().unwrap().is_null());
+
+        let filter = BooleanArray::from(vec![Some(true), Some(true), None]);
+        let mut groups = GroupSums { sums: vec![], has_value: vec![], data_type };
+        groups.update_batch(&[column.clone()], &[0, 0, 1], Some(&filter), 2).unwrap();
+        let sums = groups.evaluate(EmitTo::First(1)).unwrap();
+        assert_eq!(ScalarValue::try_from_array(&sums, 0).unwrap().to_string(), "7");
+        let rest = groups.evaluate(EmitTo::All).unwrap();
+        assert!(rest.is_null(0));
+        let state = groups.convert_to_state(&[column], Some(&filter)).unwrap();
+        assert_eq!(state[0].null_count(), 2);
+    }
+}

@@ -525,7 +525,7 @@ const PREDICATES: &[(char, &str)] = &[
     ('=', "NOT (i4 = 7 OR t = 'a')"),
     ('=', "NOT (i4 > 0 AND b)"),
     ('-', "i4 = 7 OR upper(t) = 'A'"),
-    ('-', "(i4 > 0 AND upper(t) = 'A') OR i4 < -5"),
+    ('~', "(i4 > 0 AND upper(t) = 'A') OR i4 < -5"),
     ('~', "NOT ((i4 > 0 AND upper(t) = 'A') OR i4 < -5)"),
     ('=', "(i4 IS NULL OR i4 < 0) AND (t IS NULL OR t > '')"),
 ];

@@ -265,8 +265,8 @@ impl Read {
             Keys::Nothing => Ok(Wanted::Nothing),
             Keys::Everything => Ok(Wanted::Everything),
             Keys::Some { predicate, count, part } => {
-                // A condition that nearly every row meets costs the source more than it saves.
-                if part > USELESS {
+                // A range that nearly every row is in costs the source more than it saves.
+                if count == 0 && part > USELESS {
                     return Ok(Wanted::Everything);
                 }
                 let is_plain = query.is_plain();

@@ -73,3 +73,11 @@ SELECT s.c FROM (SELECT count(*) AS c FROM m_edge HAVING count(*) > 3) s JOIN m_
 SELECT count(*) FROM (SELECT sum(k) AS s FROM m_big) q;
 SELECT 1 FROM (SELECT sum(k) AS s FROM m_none) q;
 SELECT q.one FROM (SELECT 1 AS one, max(k) AS m FROM m_big) q;
+
+-- Sums of decimals that have many digits already.
+SELECT k, sum(n * n), sum(n * nt), sum(x * 1.5) FROM m_edge WHERE abs(n) < 1000000 AND abs(x) < 1000000 GROUP BY k;
+SELECT sum(nt * nt * nt * nt), sum(nt * nt * nt * nt) FILTER (WHERE b), sum(nt * nt * nt * nt) FILTER (WHERE id < 0) FROM m_edge;
+SELECT id, sum(nt * nt * nt * nt) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) FROM m_edge;
+SELECT sum(DISTINCT nt * nt * nt * nt), avg(nt * nt * nt * nt), count(nt * nt * nt * nt) FROM m_edge;
+SELECT 100.00 * sum(CASE WHEN b THEN nt * (1 - nt) ELSE 0 END) / sum(nt * (1 - nt)) FROM m_edge;
+SELECT sum(nt * nt * nt * nt) / sum(nt * nt), sum(n) / sum(nt) FROM m_edge WHERE abs(n) < 1000000;

@@ -137,7 +137,6 @@ GROUP BY c_count
 ORDER BY custdist DESC, c_count DESC;
 
 -- 14
--- differs: a quotient has four digits more than its dividend
 SELECT 100.00 * sum(CASE WHEN p_type LIKE 'PROMO%' THEN l_extendedprice * (1 - l_discount) ELSE 0.0000 END)
     / sum(l_extendedprice * (1 - l_discount)) AS promo_revenue
 FROM lineitem, part
