@@ -258,17 +258,19 @@ impl<'a> Lint<'a> {
         rule.allows
             && rule.action == deny.action
             && is_everywhere
-            && self.is_for(rule, deny)
             && self.covers_all(deny, rule)
+            && self.is_for(rule, deny)
     }
 
     /// Does `other` hold for everybody for whom `rule` does?
     fn is_for(&self, rule: &Rule, other: &Rule) -> bool {
-        let roles = self.rules.roles_of(&rule.subject, &rule.domain);
-        let is_subject = other.subject == rule.subject
-            || other.subject == "role:public"
-            || roles.iter().any(|(role, ..)| *role == other.subject);
-        is_subject && (other.domain == "*" || other.domain == rule.domain)
+        let has_role = || {
+            let roles = self.rules.roles_of(&rule.subject, &rule.domain);
+            roles.iter().any(|(role, ..)| *role == other.subject)
+        };
+        let is_tenant = other.domain == "*" || other.domain == rule.domain;
+        let is_subject = other.subject == rule.subject || other.subject == "role:public";
+        is_tenant && (is_subject || has_role())
     }
 
     /// Is every object of `rule` an object of `other`?
@@ -395,7 +397,7 @@ impl<'a> Lint<'a> {
         }
         let mut denies = selects().filter(|select| !select.allows);
         denies
-            .find(|deny| self.is_for(mask, deny) && self.covers_all(deny, mask))
+            .find(|deny| self.covers_all(deny, mask) && self.is_for(mask, deny))
             .map(|deny| format!("masks what line {} hides", deny.line))
     }
 

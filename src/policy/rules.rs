@@ -4,7 +4,7 @@
 //! roles deeper than nine hops vanish, and a failed reload leaves no rules at all. So the file is read
 //! here first; one bad line refuses the whole file, and the old policy stays.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use datafusion::sql::sqlparser::ast::Expr;
 
@@ -136,6 +136,8 @@ pub struct Tag {
 pub struct Rules {
     pub rules: Vec<Rule>,
     pub memberships: Vec<Membership>,
+    /// Positions in the list of memberships, by member.
+    by_member: HashMap<String, Vec<usize>>,
     pub tags: Vec<Tag>,
     /// Every line that says something, by its number.
     pub lines: BTreeMap<usize, String>,
@@ -180,6 +182,8 @@ impl Rules {
                     );
                 }
                 let [member, role, domain] = [member, role, domain].map(|s| (*s).to_owned());
+                let position = self.memberships.len();
+                self.by_member.entry(member.clone()).or_default().push(position);
                 self.memberships.push(Membership { line, member, role, domain });
             }
             ["g2", object, tag] => {
@@ -214,10 +218,11 @@ impl Rules {
         let mut found: Vec<(&str, usize, usize)> = Vec::new();
         let mut queue = VecDeque::from([(member, 0)]);
         while let Some((name, hops)) = queue.pop_front() {
-            for edge in &self.memberships {
+            for position in self.by_member.get(name).into_iter().flatten() {
+                let edge = &self.memberships[*position];
                 let is_new = edge.role != member && !found.iter().any(|f| f.0 == edge.role);
                 let is_here = edge.domain == "*" || edge.domain == tenant;
-                if edge.member == name && is_here && is_new {
+                if is_here && is_new {
                     found.push((&edge.role, hops + 1, edge.line));
                     queue.push_back((&edge.role, hops + 1));
                 }
@@ -227,14 +232,16 @@ impl Rules {
     }
 
     fn chains_too_long(&self) -> Vec<String> {
-        let mut tenants = self.tenants();
-        tenants.insert("*");
-        // Only who is nobody's role begins a longest chain, but for circles; those are short of it.
-        let members: BTreeSet<&str> = self.memberships.iter().map(|m| m.member.as_str()).collect();
+        let all = self.tenants();
+        let mut asked = BTreeSet::new();
+        for Membership { member, domain, .. } in &self.memberships {
+            asked.insert((member.as_str(), domain.as_str()));
+            if domain == "*" {
+                asked.extend(all.iter().map(|tenant| (member.as_str(), *tenant)));
+            }
+        }
         let mut mistakes = BTreeSet::new();
-        for (tenant, member) in
-            tenants.iter().flat_map(|tenant| members.iter().map(move |member| (tenant, member)))
-        {
+        for (member, tenant) in asked {
             for (role, hops, line) in self.roles_of(member, tenant) {
                 if hops == MOST_HOPS + 1 {
                     mistakes.insert(format!(
