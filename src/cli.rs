@@ -28,6 +28,33 @@ pub enum Command {
     /// Add, list, change and remove users
     #[command(subcommand)]
     User(UserCommand),
+    /// Ask the policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say what a user sees of the tables of a query, and which lines of the policy decide it
+    Explain(PolicyExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyExplainArgs {
+    /// The user for whom it is asked
+    #[arg(long = "as", value_name = "USER", value_parser = user_name)]
+    pub user: UserName,
+    /// As if the user belonged to this tenant
+    #[arg(long, value_parser = tenant_name)]
+    pub tenant: Option<TenantName>,
+    /// Say why a table or a column is hidden: catalog.schema.table.column
+    #[arg(long, value_name = "OBJECT")]
+    pub why_denied: Option<String>,
+    /// A query, which is planned and not run
+    #[arg(required_unless_present = "why_denied")]
+    pub sql: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +244,11 @@ mod tests {
             "weir user add alice --role a --tenant acme --attr =EU --password-stdin",
             "weir user passwd alice",
             "weir user remove",
+            "weir policy",
+            "weir policy explain",
+            "weir policy explain --as alice",
+            "weir policy explain --why-denied a.b.c",
+            "weir policy explain --as al;ce --why-denied a.b.c",
         ] {
             assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
         }

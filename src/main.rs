@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir::{
     auth::{UserName, UserStore},
-    cli::{Cli, Command, ConfigArgs, DemoArgs, UserCommand},
+    cli::{Cli, Command, ConfigArgs, DemoArgs, PolicyCommand, PolicyExplainArgs, UserCommand},
     config::{Config, ConfigErrors},
     demo::{Demo, data::Scale},
     error::{Error, ErrorKind},
@@ -47,6 +47,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve(&args),
         Command::Check(args) => check(&args),
         Command::User(command) => user(command),
+        Command::Policy(PolicyCommand::Explain(args)) => explain(&args),
     }
 }
 
@@ -87,6 +88,14 @@ fn check(args: &ConfigArgs) -> Result<ExitCode, Failure> {
     let is_well =
         in_runtime(async { Ok(proxy::check::check(&config, &mut io::stdout().lock()).await?) })?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn explain(args: &PolicyExplainArgs) -> Result<ExitCode, Failure> {
+    let config = Config::load(&args.config.config)?;
+    let is_visible = in_runtime(async {
+        Ok(proxy::explain::explain(&config, args, &mut io::stdout().lock()).await?)
+    })?;
+    Ok(if is_visible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn user(command: UserCommand) -> Result<ExitCode, Failure> {

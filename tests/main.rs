@@ -20,6 +20,7 @@ mod psql;
 mod pushdown;
 mod readonly;
 mod scripts;
+mod standing;
 mod startup;
 mod streaming;
 mod tidy;

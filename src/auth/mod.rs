@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 pub use principal::{Principal, RoleName, TenantName, UserName};
+pub(crate) use scram::hmac;
 pub use scram::{Challenge, Exchange, Proof, Verifier};
 pub use ticket::TicketSigner;
 pub use token::TokenLimits;

@@ -383,7 +383,7 @@ fn pbkdf2(password: &[u8], salt: &[u8], iterations: u32) -> Key {
 }
 
 /// HMAC-SHA-256 over the parts.
-pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> Key {
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> Key {
     let mut mac = keyed(key);
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()

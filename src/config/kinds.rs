@@ -94,6 +94,11 @@ impl AllowList {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// `None` when one of the items is no address and no network.
+    pub fn parse<'a>(items: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        items.into_iter().map(network).collect()
+    }
 }
 
 impl FromIterator<IpNet> for AllowList {
@@ -110,8 +115,7 @@ impl Kind for Networks {
     }
 
     fn read(&self, found: &Found<'_>, _: &mut Reader<'_>) -> Result<AllowList, Refusal> {
-        let items = found.list().ok_or(Refusal::Unexpected)?;
-        items.into_iter().map(|item| network(item).ok_or(Refusal::Unexpected)).collect()
+        AllowList::parse(found.list().ok_or(Refusal::Unexpected)?).ok_or(Refusal::Unexpected)
     }
 }
 

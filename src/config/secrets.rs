@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
@@ -20,6 +20,9 @@ use super::{
 
 /// Text that is never printed.
 pub(super) struct Secret;
+
+/// The word `"auto"`, or a secret of which a key can be made.
+pub(super) struct GeneratedKey;
 
 /// Text that may be printed, so that it must not hold a password.
 pub(super) struct PlainText;
@@ -49,6 +52,27 @@ impl Kind for Secret {
         }
         Err(Refusal::because("a secret is written out in a file that others can read")
             .with_hint(format!("{HOW}, or make the file yours alone: chmod 600")))
+    }
+}
+
+impl Kind for GeneratedKey {
+    type Value = Option<SecretString>;
+
+    fn expected(&self) -> String {
+        "a secret, or \"auto\"".to_owned()
+    }
+
+    fn read(&self, found: &Found<'_>, reader: &mut Reader<'_>) -> Result<Self::Value, Refusal> {
+        const FEWEST_BYTES: usize = 32;
+        if found.text() == Some("auto") {
+            return Ok(None);
+        }
+        let secret = Secret.read(found, reader)?;
+        if secret.expose_secret().len() < FEWEST_BYTES {
+            return Err(Refusal::because(format!("a key has at least {FEWEST_BYTES} characters"))
+                .with_hint("make one, such as by: openssl rand -hex 32"));
+        }
+        Ok(Some(secret))
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use secrecy::SecretString;
+
 use super::{
     kinds::{
         Address, AllowList, Bytes, Count, ExistingFile, Flag, Folder, MachineMemory, Networks,
         Optional, PartOf, Period, Share, Threads, Word,
     },
     reader::{Reader, Table},
+    secrets::GeneratedKey,
 };
 
 /// A section of `weir.toml`, as its reference shows it.
@@ -140,6 +143,8 @@ section! {
         model: PathBuf = "policy/model.conf", ExistingFile;
         /// The rules (CSV).
         policy: PathBuf = "policy/policy.csv", ExistingFile;
+        /// Secret behind the masks "hmac": "env:NAME" or "file:PATH"; "auto" makes one in state.dir.
+        mask_key: Option<SecretString> = "auto", GeneratedKey;
     }
 }
 

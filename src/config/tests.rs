@@ -453,6 +453,30 @@ fn a_secret_that_cannot_be_had_is_explained() {
 }
 
 #[test]
+fn the_key_of_masks_is_a_long_secret_or_made() {
+    let long = "0123456789abcdef0123456789abcdef";
+    let environment = Environment::from([("LONG", long), ("SHORT", &long[1..])]);
+    for (written, expected) in [
+        ("auto", Ok(false)),
+        ("env:LONG", Ok(true)),
+        ("env:SHORT", Err("a key has at least 32 characters")),
+        ("env:NONE", Err("environment variable NONE is not set")),
+        (long, Err("a secret is written out in a file that others can read")),
+    ] {
+        let site = Site::new(&format!("[policy]\nmask_key = \"{written}\"\n"));
+        match (site.load(&environment), expected) {
+            (Ok(config), Ok(is_given)) => {
+                assert_eq!(config.policy.mask_key.is_some(), is_given, "{written}");
+            }
+            (Err(errors), Err(expected)) => {
+                assert!(errors.to_string().contains(expected), "{written}: {errors}");
+            }
+            (found, _) => panic!("{written}: {found:?}"),
+        }
+    }
+}
+
+#[test]
 fn no_report_and_no_debug_output_shows_a_secret() {
     const CANARY: &str = "hunter2-canary";
     // Loads well, mostly: then the configuration itself is searched.

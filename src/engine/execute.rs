@@ -221,7 +221,16 @@ impl Engine {
             },
             self.cpu.handle(),
         );
-        Ok(RowStream { schema, receiver, tasks, deadline, record, _slot: slot, is_finished: false })
+        Ok(RowStream {
+            schema,
+            receiver,
+            tasks,
+            deadline,
+            record,
+            watches: Watches::default(),
+            _slot: slot,
+            is_finished: false,
+        })
     }
 }
 
@@ -271,11 +280,40 @@ pub struct RowStream {
     tasks: JoinSet<()>,
     deadline: Deadline,
     record: QueryRecord<Running>,
+    watches: Watches,
     _slot: QuerySlot,
     is_finished: bool,
 }
 
+/// What must hold for the next rows to be handed out.
+#[derive(Default)]
+struct Watches(Vec<Box<dyn Fn() -> Result<()> + Send + Sync>>);
+
+impl std::fmt::Debug for Watches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watches").field(&self.0.len()).finish()
+    }
+}
+
 impl RowStream {
+    /// Asks `watch` before each batch. Its error ends the stream: what was granted when the query
+    /// began may be revoked before its last row.
+    pub fn watched(mut self, watch: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
+        self.watches.0.push(Box::new(watch));
+        self
+    }
+
+    /// Asks what each batch asks, for rows that came with an earlier one.
+    pub fn look(&mut self) -> Result<()> {
+        let outcome = self.watches.0.iter().try_for_each(|watch| watch());
+        if let Err(error) = &outcome {
+            self.is_finished = true;
+            self.tasks.abort_all();
+            self.record.fail(error.kind);
+        }
+        outcome
+    }
+
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -299,6 +337,7 @@ impl RowStream {
             Poll::Pending => match self.receiver.poll_recv(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Item::Batch(batch))) => {
+                    self.look()?;
                     self.record.add_rows(batch.num_rows());
                     return Poll::Ready(Ok(Some(batch)));
                 }

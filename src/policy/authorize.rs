@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use datafusion::{
-    common::tree_node::{Transformed, TreeNodeRecursion},
+    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     datasource::{cte_worktable::CteWorkTable, provider_as_source, source_as_provider},
     error::{DataFusionError, Result as DataFusionResult},
     execution::context::SQLOptions,
-    logical_expr::{LogicalPlan, TableScan},
+    logical_expr::{Expr, LogicalPlan, TableScan},
 };
 
-use super::{Access, ObjectPath, OpenTable, Policy, PolicyTable};
+use super::{Access, Grant, ObjectPath, OpenTable, Policy, PolicyTable};
 use crate::{
     auth::Principal,
     error::{Error, ErrorKind, Result},
@@ -31,6 +31,58 @@ impl AuthorizedPlan {
     pub fn plan(&self) -> &LogicalPlan {
         &self.plan
     }
+
+    /// What this plan was allowed to read, to be asked again while its rows are on their way.
+    pub fn granted(&self) -> Result<Granted> {
+        let mut tables = Vec::new();
+        each_scan(&self.plan, |table, _| {
+            let columns = table.inner().schema();
+            let columns = columns.fields().iter().map(|field| field.name().clone()).collect();
+            tables.push((table.path().clone(), columns, table.grant().clone()));
+        })?;
+        Ok(Granted { tables })
+    }
+}
+
+/// The grants of one plan.
+#[derive(Debug)]
+pub struct Granted {
+    /// Each with the columns that the policy was asked about.
+    tables: Vec<(ObjectPath, Vec<String>, Grant)>,
+}
+
+impl Granted {
+    /// Each occurrence of a table, with all columns that it has at its source.
+    pub fn tables(&self) -> impl Iterator<Item = (&ObjectPath, &[String])> {
+        self.tables.iter().map(|(path, columns, _)| (path, columns.as_slice()))
+    }
+
+    /// Would the same be granted now?
+    pub fn still_holds(&self, policy: &dyn Policy, principal: &Principal) -> bool {
+        self.tables.iter().all(|(path, columns, grant)| {
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            match policy.access(principal, path, &columns) {
+                Access::Granted(current) => current == *grant,
+                Access::Denied => false,
+            }
+        })
+    }
+}
+
+/// Visits every table under a policy, wherever in a plan it is read.
+fn each_scan(
+    plan: &LogicalPlan,
+    mut visit: impl FnMut(&PolicyTable, &TableScan),
+) -> DataFusionResult<()> {
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<PolicyTable>()
+        {
+            visit(table, scan);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
 }
 
 /// Asks the policy anew for every occurrence of a table in `plan`, and puts what the principal may
@@ -41,6 +93,7 @@ pub fn authorize(
     plan: LogicalPlan,
 ) -> Result<AuthorizedPlan> {
     refuse_writes(&plan)?;
+    refuse_functions(policy, principal, &plan)?;
     let plan = plan
         .transform_down_with_subqueries(|node| match node {
             LogicalPlan::TableScan(scan) => authorize_scan(policy, principal, scan),
@@ -58,6 +111,36 @@ fn refuse_writes(plan: &LogicalPlan) -> Result<()> {
         Error::new(ErrorKind::ReadOnly, "cannot execute this statement in a read-only session")
             .with_source(error)
     })
+}
+
+/// Functions are free, but for those that rules speak of.
+fn refuse_functions(policy: &dyn Policy, principal: &Principal, plan: &LogicalPlan) -> Result<()> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|expression| {
+                let name = match expression {
+                    Expr::ScalarFunction(function) => function.func.name(),
+                    Expr::AggregateFunction(function) => function.func.name(),
+                    Expr::WindowFunction(function) => function.fun.name(),
+                    Expr::HigherOrderFunction(function) => function.func.name(),
+                    _ => return Ok(TreeNodeRecursion::Continue),
+                };
+                if policy.may_execute(principal, name) {
+                    return Ok(TreeNodeRecursion::Continue);
+                }
+                refused = Some(name.to_owned());
+                Ok(TreeNodeRecursion::Stop)
+            })
+        })
+    })?;
+    match refused {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("permission denied for function {name}"),
+        )),
+    }
 }
 
 fn authorize_scan(
@@ -95,15 +178,10 @@ pub fn authorize_explain(
     plan: &AuthorizedPlan,
 ) -> Result<()> {
     let mut refused: Option<ObjectPath> = None;
-    plan.plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && let Some(table) = source_as_provider(&scan.source)?.downcast_ref::<PolicyTable>()
-            && !policy.may_explain(principal, table.path())
-        {
-            refused = Some(table.path().clone());
-            return Ok(TreeNodeRecursion::Stop);
+    each_scan(&plan.plan, |table, _| {
+        if !policy.may_explain(principal, table.path()) {
+            refused.get_or_insert_with(|| table.path().clone());
         }
-        Ok(TreeNodeRecursion::Continue)
     })?;
     match refused {
         None => Ok(()),
@@ -112,6 +190,38 @@ pub fn authorize_explain(
             format!("permission denied to explain a query over table \"{table}\""),
         )
         .with_hint("Ask for the action explain_remote on this table.")),
+    }
+}
+
+/// COPY takes rows out of the house. `optimized` is the plan of an [`AuthorizedPlan`] once its scans
+/// hold only the columns that are used.
+pub fn authorize_copy(
+    policy: &dyn Policy,
+    principal: &Principal,
+    optimized: &LogicalPlan,
+) -> Result<()> {
+    let mut refused: Option<ObjectPath> = None;
+    each_scan(optimized, |table, scan| {
+        let schema = datafusion::catalog::TableProvider::schema(table);
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let columns: Vec<&str> = match &scan.projection {
+            None => names.collect(),
+            Some(used) => {
+                let is_used = |(index, _): &(usize, &str)| used.contains(index);
+                names.enumerate().filter(is_used).map(|(_, name)| name).collect()
+            }
+        };
+        if !policy.may_copy(principal, table.path(), &columns) {
+            refused.get_or_insert_with(|| table.path().clone());
+        }
+    })?;
+    match refused {
+        None => Ok(()),
+        Some(table) => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("permission denied to copy rows of table \"{table}\""),
+        )
+        .with_hint("A SELECT may show them; COPY is an action of its own.")),
     }
 }
 

@@ -1,13 +1,76 @@
-//! Row filters as syntax trees: combined, with the principal's attributes bound as literals.
+//! Expressions of a policy as syntax trees: read, combined, with the principal's attributes bound as
+//! literals.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut,
-    VisitorMut,
+use datafusion::sql::sqlparser::{
+    ast::{
+        BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Value, Visit,
+        VisitMut, Visitor, VisitorMut,
+    },
+    dialect::PostgreSqlDialect,
+    parser::Parser,
+    tokenizer::Token,
 };
 
+use super::planner;
 use crate::auth::Principal;
+
+/// Deeper than anybody writes.
+const MOST_DEPTH: usize = 50;
+
+/// Reads the argument of a `filter` or `restrict` rule.
+pub fn parse_predicate(text: &str) -> Result<Expr, String> {
+    parse(text).map_err(|error| format!("bad predicate: {error}"))
+}
+
+/// Reads one expression, whose functions are all known. Names and types of columns are checked when
+/// there is a table.
+pub fn parse(text: &str) -> Result<Expr, String> {
+    let mut parser = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(MOST_DEPTH)
+        .try_with_sql(text)
+        .map_err(|error| error.to_string())?;
+    let mut expression = parser.parse_expr().map_err(|error| error.to_string())?;
+    parser.expect_token(&Token::EOF).map_err(|error| error.to_string())?;
+    crate::meaning::correct_syntax(&mut expression).map_err(|error| error.to_string())?;
+    match Visit::visit(&expression, &mut KnownOnly) {
+        ControlFlow::Continue(()) => Ok(expression),
+        ControlFlow::Break(refusal) => Err(refusal),
+    }
+}
+
+/// Refuses what no policy can plan, while there is a line to name.
+struct KnownOnly;
+
+impl Visitor for KnownOnly {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<String> {
+        ControlFlow::Break("a policy can't read another table: no subqueries".to_owned())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
+        let name = function.name.to_string().to_lowercase();
+        let is_attribute = ATTRIBUTES.contains(&name.as_str());
+        if is_attribute && call(expression).is_none() {
+            return ControlFlow::Break(format!("{name} takes one text literal at most"));
+        }
+        if !is_attribute && !planner::is_known_function(&name) {
+            let known = planner::FUNCTIONS.join(", ");
+            return ControlFlow::Break(format!(
+                "function {name} is not for policies, which know {}, {known}",
+                ATTRIBUTES.join(", ")
+            ));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What a principal brings along.
+const ATTRIBUTES: &[&str] =
+    &["current_user", "current_tenant", "current_attr", "current_attr_list"];
 
 pub fn or(left: Option<Expr>, right: Expr) -> Expr {
     let right = nested(right);
@@ -99,10 +162,9 @@ fn literal(text: Option<&str>) -> Expr {
 
 /// The name of a call, and its argument if it is one text literal.
 fn call(expression: &Expr) -> Option<(&'static str, Option<String>)> {
-    const NAMES: &[&str] = &["current_user", "current_tenant", "current_attr", "current_attr_list"];
     let Expr::Function(function) = expression else { return None };
     let written = function.name.to_string().to_lowercase();
-    let name = NAMES.iter().find(|name| **name == written)?;
+    let name = ATTRIBUTES.iter().find(|name| **name == written)?;
     match &function.args {
         FunctionArguments::None => Some((name, None)),
         FunctionArguments::List(list) => match list.args.as_slice() {

@@ -8,21 +8,29 @@ mod authorize;
 mod barrier;
 mod casbin;
 mod expression;
+mod functions;
+mod index;
+mod lint;
 mod mask;
 mod planner;
 mod rules;
 mod store;
+mod story;
 mod table;
+#[cfg(test)]
+mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
-pub use authorize::{AuthorizedPlan, authorize, authorize_explain};
+pub use authorize::{AuthorizedPlan, Granted, authorize, authorize_copy, authorize_explain};
 pub use casbin::{CasbinPolicy, MODEL};
-pub use mask::Mask;
-pub use store::PolicyStore;
+pub use lint::{Known, KnownTable, Warning, lint};
+pub use mask::{Mask, MaskKeys};
+pub use store::{PolicyState, PolicyStore};
+pub use story::{tell, why_denied};
 pub use table::{OpenTable, PolicyTable};
 
-use crate::auth::Principal;
+use crate::{auth::Principal, telemetry::Door};
 
 /// A table's place in the tree that policies speak of, whatever database or alias it was found
 /// through.
@@ -62,6 +70,20 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     /// May `principal` see how a query over this table runs: its remote SQL and its estimates?
     fn may_explain(&self, principal: &Principal, table: &ObjectPath) -> bool;
+
+    /// May `principal` copy rows of this table, with these columns, out by COPY? Free where no rule
+    /// speaks of it.
+    fn may_copy(&self, principal: &Principal, table: &ObjectPath, columns: &[&str]) -> bool;
+
+    /// May values of a column be sent to a model? Not by default.
+    fn may_leave(&self, principal: &Principal, table: &ObjectPath, column: &str) -> bool;
+
+    /// May `principal` call a function? Free where no rule speaks of it, but for those that send
+    /// something to a model.
+    fn may_execute(&self, principal: &Principal, function: &str) -> bool;
+
+    /// May `principal` come in by this door, from there? Free where no rule speaks of the door.
+    fn may_connect(&self, principal: &Principal, door: Door, peer: IpAddr) -> bool;
 
     /// May `principal` do this to the server: `monitor`, `cancel`, `refresh`?
     fn may_administer(&self, principal: &Principal, action: &str) -> bool;

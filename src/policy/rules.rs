@@ -1,48 +1,81 @@
 //! The text of a policy: strict, because Casbin itself ignores what it does not understand.
 //!
 //! Casbin drops unknown rule types and misspelt effects in silence, its CSV reader knows no `""`,
-//! and a failed reload leaves no rules at all. So the file is read here first; one bad line refuses
-//! the whole file, and the old policy stays.
+//! roles deeper than nine hops vanish, and a failed reload leaves no rules at all. So the file is read
+//! here first; one bad line refuses the whole file, and the old policy stays.
 
-use datafusion::sql::sqlparser::{ast::Expr, dialect::PostgreSqlDialect, parser::Parser};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::mask::Mask;
+use datafusion::sql::sqlparser::ast::Expr;
+
+use super::{expression, mask::MaskRule};
+use crate::{config::AllowList, telemetry::Door};
+
+/// Casbin follows a chain of roles so far, and forgets what is behind.
+const MOST_HOPS: usize = 9;
 
 /// One `p` line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
+    pub line: usize,
     pub subject: String,
     pub domain: String,
     pub object: String,
     pub action: Action,
+    /// As written; [`Rule::meaning`] is what it says.
     pub argument: String,
+    pub meaning: Argument,
     pub allows: bool,
+}
+
+/// What the argument of a rule says, by its action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Argument {
+    None,
+    Predicate(Box<Expr>),
+    Mask(MaskRule),
+    /// From where; an empty list is everywhere.
+    Networks(AllowList),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
+    Connect,
     Select,
     Filter,
     Restrict,
     Mask,
     Unmask,
+    Execute,
+    Egress,
     ExplainRemote,
-    Monitor,
+    Copy,
     Cancel,
+    Monitor,
     Admin,
+    Insert,
+    Update,
+    Delete,
 }
 
 impl Action {
-    const ALL: &[(Action, &str)] = &[
+    pub const ALL: &[(Action, &str)] = &[
+        (Action::Connect, "connect"),
         (Action::Select, "select"),
         (Action::Filter, "filter"),
         (Action::Restrict, "restrict"),
         (Action::Mask, "mask"),
         (Action::Unmask, "unmask"),
+        (Action::Execute, "execute"),
+        (Action::Egress, "egress"),
         (Action::ExplainRemote, "explain_remote"),
-        (Action::Monitor, "monitor"),
+        (Action::Copy, "copy"),
         (Action::Cancel, "cancel"),
+        (Action::Monitor, "monitor"),
         (Action::Admin, "admin"),
+        (Action::Insert, "insert"),
+        (Action::Update, "update"),
+        (Action::Delete, "delete"),
     ];
 
     pub fn parse(word: &str) -> Option<Self> {
@@ -52,16 +85,62 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(action, _)| *action == self).map_or("", |(_, name)| name)
     }
+
+    /// Understood, and without effect: weir only reads.
+    pub fn is_reserved(self) -> bool {
+        matches!(self, Self::Insert | Self::Update | Self::Delete)
+    }
+
+    /// Does it speak of tables and columns?
+    pub fn is_about_data(self) -> bool {
+        match self {
+            Self::Select
+            | Self::Filter
+            | Self::Restrict
+            | Self::Mask
+            | Self::Unmask
+            | Self::Egress
+            | Self::ExplainRemote
+            | Self::Copy
+            | Self::Insert
+            | Self::Update
+            | Self::Delete => true,
+            Self::Connect | Self::Execute | Self::Cancel | Self::Monitor | Self::Admin => false,
+        }
+    }
+
+    fn is_about_rows(self) -> bool {
+        matches!(self, Self::Filter | Self::Restrict)
+    }
+}
+
+/// `g`: a role for a member, in one tenant or (`*`) in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub line: usize,
+    pub member: String,
+    pub role: String,
+    pub domain: String,
+}
+
+/// `g2`: a name for an object and all below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    pub line: usize,
+    pub object: String,
+    pub tag: String,
 }
 
 /// A whole policy file, understood.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     pub rules: Vec<Rule>,
-    /// `g`: member, role, domain.
-    pub memberships: Vec<[String; 3]>,
-    /// `g2`: object, tag.
-    pub tags: Vec<[String; 2]>,
+    pub memberships: Vec<Membership>,
+    /// Positions in the list of memberships, by member.
+    by_member: HashMap<String, Vec<usize>>,
+    pub tags: Vec<Tag>,
+    /// Every line that says something, by its number.
+    pub lines: BTreeMap<usize, String>,
 }
 
 impl Rules {
@@ -69,35 +148,49 @@ impl Rules {
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let mut rules = Self::default();
         let mut mistakes = Vec::new();
-        for (index, line) in text.lines().enumerate() {
+        for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let outcome = split(line).and_then(|fields| rules.add(&fields));
+            rules.lines.insert(number, line.to_owned());
+            let outcome = split(line).and_then(|fields| rules.add(number, &fields));
             if let Err(mistake) = outcome {
-                mistakes.push(format!("line {}: {mistake}", index + 1));
+                mistakes.push(format!("line {number}: {mistake}"));
             }
         }
+        mistakes.extend(rules.chains_too_long());
         if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
     }
 
-    fn add(&mut self, fields: &[String]) -> Result<(), String> {
+    fn add(&mut self, line: usize, fields: &[String]) -> Result<(), String> {
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         match fields.as_slice() {
             ["p", subject, domain, object, action, argument, effect] => {
-                self.rules.push(rule([subject, domain, object, action, argument, effect])?);
+                let fields = [subject, domain, object, action, argument, effect];
+                self.rules.push(rule(line, fields.map(|field| *field))?);
             }
             ["g", member, role, domain] => {
                 check_prefix(member, &["user:", "svc:", "role:"])?;
                 check_prefix(role, &["role:"])?;
                 check_domain(domain)?;
-                self.memberships.push([member, role, domain].map(|s| (*s).to_owned()));
+                if *member == "role:public" {
+                    return Err(
+                        "role:public can't be a member: it is everybody, and a rule for it \
+                                needs no role"
+                            .to_owned(),
+                    );
+                }
+                let [member, role, domain] = [member, role, domain].map(|s| (*s).to_owned());
+                let position = self.memberships.len();
+                self.by_member.entry(member.clone()).or_default().push(position);
+                self.memberships.push(Membership { line, member, role, domain });
             }
             ["g2", object, tag] => {
                 check_object(object)?;
                 check_prefix(tag, &["tag:"])?;
-                self.tags.push([object, tag].map(|s| (*s).to_owned()));
+                let [object, tag] = [object, tag].map(|s| (*s).to_owned());
+                self.tags.push(Tag { line, object, tag });
             }
             [kind @ ("p" | "g" | "g2"), ..] => {
                 let expected = match *kind {
@@ -111,9 +204,57 @@ impl Rules {
         }
         Ok(())
     }
+
+    /// Every tenant that a line names.
+    pub fn tenants(&self) -> BTreeSet<&str> {
+        let ruled = self.rules.iter().map(|rule| rule.domain.as_str());
+        let joined = self.memberships.iter().map(|membership| membership.domain.as_str());
+        ruled.chain(joined).filter(|tenant| *tenant != "*").collect()
+    }
+
+    /// The roles of a member within a tenant (`*`: in every tenant alike), nearest first, each with
+    /// its distance and the line that led to it.
+    pub fn roles_of(&self, member: &str, tenant: &str) -> Vec<(&str, usize, usize)> {
+        let mut found: Vec<(&str, usize, usize)> = Vec::new();
+        let mut queue = VecDeque::from([(member, 0)]);
+        while let Some((name, hops)) = queue.pop_front() {
+            for position in self.by_member.get(name).into_iter().flatten() {
+                let edge = &self.memberships[*position];
+                let is_new = edge.role != member && !found.iter().any(|f| f.0 == edge.role);
+                let is_here = edge.domain == "*" || edge.domain == tenant;
+                if is_here && is_new {
+                    found.push((&edge.role, hops + 1, edge.line));
+                    queue.push_back((&edge.role, hops + 1));
+                }
+            }
+        }
+        found
+    }
+
+    fn chains_too_long(&self) -> Vec<String> {
+        let all = self.tenants();
+        let mut asked = BTreeSet::new();
+        for Membership { member, domain, .. } in &self.memberships {
+            asked.insert((member.as_str(), domain.as_str()));
+            if domain == "*" {
+                asked.extend(all.iter().map(|tenant| (member.as_str(), *tenant)));
+            }
+        }
+        let mut mistakes = BTreeSet::new();
+        for (member, tenant) in asked {
+            for (role, hops, line) in self.roles_of(member, tenant) {
+                if hops == MOST_HOPS + 1 {
+                    mistakes.insert(format!(
+                        "line {line}: {role} is more than {MOST_HOPS} roles away from {member}"
+                    ));
+                }
+            }
+        }
+        mistakes.into_iter().collect()
+    }
 }
 
-fn rule(fields: [&str; 6]) -> Result<Rule, String> {
+fn rule(line: usize, fields: [&str; 6]) -> Result<Rule, String> {
     let [subject, domain, object, action, argument, effect] = fields;
     check_prefix(subject, &["user:", "svc:", "role:"])?;
     check_domain(domain)?;
@@ -121,58 +262,80 @@ fn rule(fields: [&str; 6]) -> Result<Rule, String> {
         let known: Vec<&str> = Action::ALL.iter().map(|(_, name)| *name).collect();
         return Err(format!("unknown action {action:?}, expected one of {}", known.join(", ")));
     };
-    let is_server = object == "server" || object.starts_with("server.");
-    match action {
-        Action::Monitor | Action::Cancel | Action::Admin if is_server => {}
-        Action::Monitor | Action::Cancel | Action::Admin => {
-            return Err(format!("action {} applies to the object server", action.as_str()));
-        }
-        _ if object.starts_with("tag:") => {}
-        _ => check_object(object)?,
-    }
+    check_place(action, object)?;
     let allows = match effect {
         "allow" => true,
         "deny" => false,
         _ => return Err(format!("unknown effect {effect:?}, expected allow or deny")),
     };
-    match action {
+    let meaning = match action {
         Action::Filter | Action::Restrict => {
-            parse_predicate(argument)?;
+            Argument::Predicate(Box::new(expression::parse_predicate(argument)?))
         }
-        Action::Mask => {
-            Mask::parse(argument)?;
-        }
+        // Nothing can be masked by a deny, and its argument could only mislead.
+        Action::Mask => Argument::Mask(MaskRule::parse(argument)?),
+        Action::Connect => Argument::Networks(networks(argument)?),
         _ if !argument.is_empty() => {
             return Err(format!("action {} takes no argument", action.as_str()));
         }
-        _ => {}
-    }
+        _ => Argument::None,
+    };
     if !allows && matches!(action, Action::Filter | Action::Restrict | Action::Mask) {
         return Err(format!("action {} can't be denied", action.as_str()));
     }
     Ok(Rule {
+        line,
         subject: subject.to_owned(),
         domain: domain.to_owned(),
         object: object.to_owned(),
         action,
         argument: argument.to_owned(),
+        meaning,
         allows,
     })
 }
 
-/// Parses the argument of a `filter` or `restrict` rule.
-pub fn parse_predicate(text: &str) -> Result<Expr, String> {
-    let mut parser = Parser::new(&PostgreSqlDialect {})
-        .with_recursion_limit(50)
-        .try_with_sql(text)
-        .map_err(|error| format!("bad predicate: {error}"))?;
-    let mut expression = parser.parse_expr().map_err(|error| format!("bad predicate: {error}"))?;
-    parser
-        .expect_token(&datafusion::sql::sqlparser::tokenizer::Token::EOF)
-        .map_err(|error| format!("bad predicate: {error}"))?;
-    crate::meaning::correct_syntax(&mut expression)
-        .map_err(|error| format!("bad predicate: {error}"))?;
-    Ok(expression)
+/// Each action has its own kind of object.
+fn check_place(action: Action, object: &str) -> Result<(), String> {
+    let expects = |what: &str| {
+        Err(format!("action {} applies to {what}, not to {object:?}", action.as_str()))
+    };
+    match action {
+        Action::Connect => {
+            let is_door = object == "server" || Door::ALL.iter().any(|d| door_object(*d) == object);
+            if is_door {
+                Ok(())
+            } else {
+                expects("the object server, server.postgres or server.flight")
+            }
+        }
+        Action::Execute => match object.strip_prefix("fn.") {
+            Some(name) if !name.is_empty() && !name.contains('.') => Ok(()),
+            _ => expects("a function: fn.NAME, or fn.* for all"),
+        },
+        Action::Monitor | Action::Cancel if object == "server" => Ok(()),
+        Action::Monitor | Action::Cancel => expects("the object server"),
+        Action::Admin if object == "server" || object == "server.users" => Ok(()),
+        Action::Admin if object.starts_with("server.") => {
+            expects("the object server, server.users or a catalog")
+        }
+        Action::Admin => check_object(object),
+        _ if object.starts_with("tag:") => check_prefix(object, &["tag:"]),
+        _ if action.is_about_rows() && object.split('.').count() > 3 => expects("whole tables"),
+        _ => check_object(object),
+    }
+}
+
+/// What rules on `connect` call a door.
+pub fn door_object(door: Door) -> String {
+    format!("server.{}", door.as_str())
+}
+
+fn networks(argument: &str) -> Result<AllowList, String> {
+    let items = argument.split([',', ' ']).filter(|item| !item.is_empty());
+    AllowList::parse(items).ok_or_else(|| {
+        format!("bad addresses {argument:?}, expected some such as \"10.0.0.0/8, ::1\"")
+    })
 }
 
 fn check_prefix(name: &str, prefixes: &[&str]) -> Result<(), String> {
@@ -190,7 +353,9 @@ fn check_domain(domain: &str) -> Result<(), String> {
 /// `catalog[.schema[.table[.column]]]`; a segment may be `*`.
 fn check_object(object: &str) -> Result<(), String> {
     let segments: Vec<&str> = object.split('.').collect();
-    if segments.len() > 4 || segments.iter().any(|segment| segment.is_empty()) {
+    // A colon begins no catalog's name, but that of a role: roles and tags share one graph in Casbin.
+    let is_catalog = segments.first().is_some_and(|first| !first.contains(':'));
+    if !is_catalog || segments.len() > 4 || segments.iter().any(|segment| segment.is_empty()) {
         return Err(format!("bad object {object:?}, expected catalog.schema.table.column"));
     }
     Ok(())

@@ -7,7 +7,6 @@ use datafusion::{
     common::{DFSchema, Statistics},
     error::{DataFusionError, Result},
     logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit},
-    physical_expr::PhysicalExpr,
     physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
 };
 
@@ -56,6 +55,10 @@ impl PolicyTable {
         &self.path
     }
 
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     pub fn inner(&self) -> &Arc<dyn TableProvider> {
         &self.inner
     }
@@ -85,8 +88,12 @@ impl PolicyTable {
             Some(projection) => projection.iter().map(|index| self.visible[*index]).collect(),
             None => self.visible.clone(),
         };
-        let mut needed: BTreeSet<usize> = shown.iter().copied().collect();
-        for column in filter.iter().flat_map(Expr::column_refs) {
+        let outputs = shown
+            .iter()
+            .map(|index| self.shown_column(*index, &inner_schema))
+            .collect::<Result<Vec<_>>>()?;
+        let mut needed = BTreeSet::new();
+        for column in filter.iter().chain(&outputs).flat_map(Expr::column_refs) {
             needed.insert(inner_schema.index_of_column(column)?);
         }
         let needed: Vec<usize> = needed.into_iter().collect();
@@ -107,9 +114,13 @@ impl PolicyTable {
             None => scan,
         };
         let barrier = Arc::new(PolicyBarrierExec::new(filtered));
-        let columns = shown
-            .iter()
-            .map(|index| self.shown_column(state, *index, &scan_schema))
+        let columns = outputs
+            .into_iter()
+            .zip(&shown)
+            .map(|(output, index)| {
+                let name = self.inner.schema().field(*index).name().clone();
+                Ok((state.create_physical_expr(output, &scan_schema)?, name))
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(ProjectionExec::try_new(columns, barrier)?))
     }
@@ -136,32 +147,24 @@ impl PolicyTable {
             .collect())
     }
 
-    fn shown_column(
-        &self,
-        state: &dyn Session,
-        index: usize,
-        scan_schema: &DFSchema,
-    ) -> Result<(Arc<dyn PhysicalExpr>, String)> {
-        let inner_schema = self.inner.schema();
+    /// What is shown for a column, over the columns of the inner table.
+    fn shown_column(&self, index: usize, inner_schema: &DFSchema) -> Result<Expr> {
         let field = inner_schema.field(index);
-        let expression = match &self.grant.columns[index] {
+        match &self.grant.columns[index] {
             ColumnAccess::Visible => {
-                Expr::Column(datafusion::common::Column::from_name(field.name()))
+                Ok(Expr::Column(datafusion::common::Column::from_name(field.name())))
             }
             ColumnAccess::Masked(mask) => {
-                let expression = mask.expression(field.name(), field.data_type())?;
-                mask::check_type(&expression, field.data_type(), scan_schema)?;
-                expression
+                let expression = mask.expression(field, inner_schema, &self.path)?;
+                mask::check_type(&expression, field.data_type(), inner_schema)?;
+                Ok(expression)
             }
-            ColumnAccess::Hidden => {
-                return Err(DataFusionError::Internal(format!(
-                    "hidden column {} of {} was asked for",
-                    field.name(),
-                    self.path
-                )));
-            }
-        };
-        Ok((state.create_physical_expr(expression, scan_schema)?, field.name().clone()))
+            ColumnAccess::Hidden => Err(DataFusionError::Internal(format!(
+                "hidden column {} of {} was asked for",
+                field.name(),
+                self.path
+            ))),
+        }
     }
 }
 

@@ -3,4 +3,5 @@
 pub mod flight;
 pub mod http;
 pub mod pgwire;
+mod standing;
 pub mod tls;

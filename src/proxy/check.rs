@@ -3,17 +3,19 @@
 use std::{
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use futures::future::join_all;
 use tokio::time::timeout;
+use weir_catalogs::Catalog;
 
-use super::{catalogs::KeptCatalog, doors::load_tls};
+use super::{catalogs::KeptCatalog, doors::load_tls, known::known, state::mask_keys_if_made};
 use crate::{
     auth::UserStore,
     config::{CatalogConfig, Config},
     error::{Error, ErrorKind, Result},
-    policy::PolicyStore,
+    policy::{CasbinPolicy, PolicyStore, Warning, lint},
 };
 
 /// One thing that was looked at.
@@ -25,9 +27,12 @@ struct Finding {
 
 /// Looks at everything, reaches out to each catalog, and writes a line for each. True: all is well.
 pub async fn check(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
-    let mut findings = vec![check_policy(config).await, check_users(&config.state.dir)];
+    let (about_policy, policy) = check_policy(config).await;
+    let mut findings = vec![about_policy, check_users(&config.state.dir)];
     findings.extend(check_tls(config));
-    findings.extend(join_all(config.catalogs.iter().map(check_catalog)).await);
+    let (about_catalogs, catalogs): (Vec<_>, Vec<_>) =
+        join_all(config.catalogs.iter().map(check_catalog)).await.into_iter().unzip();
+    findings.extend(about_catalogs);
     for warning in &config.warnings {
         writeln!(out, "warning: {warning}")?;
     }
@@ -42,20 +47,49 @@ pub async fn check(config: &Config, out: &mut dyn Write) -> io::Result<bool> {
             Err(error) => write_error(error, out)?,
         }
     }
+    if let Some(policy) = policy {
+        let place = config.policy.policy.display();
+        for warning in doubtful_lines(config, &policy, catalogs.iter().flatten()) {
+            writeln!(out, "warning: {place}: {warning}")?;
+        }
+    }
     if config.catalogs.is_empty() {
         writeln!(out, "There are no catalogs yet: config/catalogs/README.md says how to add one.")?;
     }
     Ok(findings.iter().all(|finding| finding.outcome.is_ok()))
 }
 
-async fn check_policy(config: &Config) -> Finding {
+async fn check_policy(config: &Config) -> (Finding, Option<Arc<CasbinPolicy>>) {
     let files = &config.policy;
-    let opened = PolicyStore::open(&files.model, &files.policy).await;
-    Finding {
-        what: "policy".into(),
-        place: files.policy.display().to_string(),
-        outcome: opened.map(|_| "ok".into()),
-    }
+    let opened = async {
+        let keys = mask_keys_if_made(config)?;
+        Ok(PolicyStore::open(&files.model, &files.policy, keys).await?.current())
+    };
+    let (outcome, policy) = match opened.await {
+        Ok(policy) => {
+            let found = format!("ok: {}", counted(policy.rules().rules.len(), "rule"));
+            (Ok(found), Some(policy))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let finding =
+        Finding { what: "policy".into(), place: files.policy.display().to_string(), outcome };
+    (finding, policy)
+}
+
+/// Lines of the policy that can't be what was meant, as far as the catalogs can be read.
+fn doubtful_lines<'a>(
+    config: &Config,
+    policy: &CasbinPolicy,
+    catalogs: impl Iterator<Item = &'a Arc<Catalog>>,
+) -> Vec<Warning> {
+    let folder = &config.state.dir;
+    let users = folder.join("users.json").exists().then(|| UserStore::open(folder));
+    let users = users.and_then(Result::ok);
+    let mut known = known(catalogs.map(Arc::as_ref), users.as_ref());
+    let names = config.catalogs.iter().map(|catalog| catalog.name.to_string());
+    known.catalogs.get_or_insert_default().extend(names);
+    lint(policy, &known)
 }
 
 /// Only looks: the first start makes what is missing.
@@ -86,7 +120,7 @@ fn check_tls(config: &Config) -> Vec<Finding> {
         .collect()
 }
 
-async fn check_catalog(config: &CatalogConfig) -> Finding {
+async fn check_catalog(config: &CatalogConfig) -> (Finding, Option<Arc<Catalog>>) {
     let outcome = async {
         let kept = KeptCatalog::open(config, None)?;
         let limit = kept.connect_timeout();
@@ -101,13 +135,15 @@ async fn check_catalog(config: &CatalogConfig) -> Finding {
         let snapshot = kept.catalog.snapshot();
         let tables = counted(snapshot.tables().count(), "table");
         let schemas = counted(snapshot.schemas.len(), "schema");
-        Ok(format!("ok: {tables} in {schemas} ({about})"))
+        Ok((format!("ok: {tables} in {schemas} ({about})"), kept.catalog))
     };
-    Finding {
-        what: config.name.to_string(),
-        place: config.kind.name.to_owned(),
-        outcome: outcome.await,
-    }
+    let (outcome, catalog) = match outcome.await {
+        Ok((found, catalog)) => (Ok(found), Some(catalog)),
+        Err(error) => (Err(error), None),
+    };
+    let finding =
+        Finding { what: config.name.to_string(), place: config.kind.name.to_owned(), outcome };
+    (finding, catalog)
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -6,6 +6,8 @@
 mod catalogs;
 pub mod check;
 mod doors;
+pub mod explain;
+mod known;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ use crate::{
     config::{Config, LimitsConfig},
     engine::{ComplexityLimits, Engine, EngineLimits},
     error::{Error, Result},
-    policy::PolicyStore,
+    policy::{PolicyState, PolicyStore, lint},
     protocol::http::{CatalogState, Vitals},
     session::Sessions,
     telemetry::Metrics,
@@ -45,7 +47,7 @@ use crate::{
 use doors::{Doors, Parts};
 
 /// How often the files of the policy are looked at.
-const POLICY_RECHECK: Duration = Duration::from_millis(500);
+const POLICY_RECHECK: Duration = Duration::from_millis(250);
 /// How long cancelled statements may take to end, and then the operator's door.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -97,7 +99,8 @@ impl Proxy {
         address_source: AddressSource,
     ) -> Result<Self> {
         let users = UserStore::open(&config.state.dir)?;
-        let policy = PolicyStore::open(&config.policy.model, &config.policy.policy).await?;
+        let keys = state::mask_keys(&config)?;
+        let policy = PolicyStore::open(&config.policy.model, &config.policy.policy, keys).await?;
         let policy = Arc::new(policy);
         let opened = catalogs::open(&config.catalogs, config.catalog_refresh)?;
         let doors = Doors::bind(&config, address_source).await?;
@@ -120,7 +123,9 @@ impl Proxy {
         for mut kept in catalogs::refresh_first(opened).await {
             keepers.spawn(async move { kept.keep_fresh().await });
         }
-        keepers.spawn(keep_policy_fresh(policy));
+        let authenticator = Arc::new(Authenticator::new(users, TokenLimits::default()));
+        warn_of_lines(&engine, authenticator.users());
+        keepers.spawn(keep_policy_fresh(Arc::clone(&engine), Arc::clone(&authenticator)));
 
         let sessions = Sessions::default();
         let closing = CancellationToken::new();
@@ -129,7 +134,7 @@ impl Proxy {
             engine,
             metrics: Metrics::new(),
             sessions: sessions.clone(),
-            authenticator: Arc::new(Authenticator::new(users, TokenLimits::default())),
+            authenticator,
             vitals: Arc::clone(&condition) as Arc<dyn Vitals>,
         };
         let (query_doors, operator_doors) =
@@ -219,6 +224,10 @@ impl Vitals for Condition {
     fn memory_reserved_bytes(&self) -> u64 {
         self.engine.memory.reserved() as u64
     }
+
+    fn policy(&self) -> PolicyState {
+        self.engine.policy.state()
+    }
 }
 
 async fn joined<T: 'static>(tasks: &mut JoinSet<T>) {
@@ -227,16 +236,24 @@ async fn joined<T: 'static>(tasks: &mut JoinSet<T>) {
 
 /// Looks at the policy's files for as long as weir runs. A policy with a mistake is reported once,
 /// and the one before it stays in force.
-async fn keep_policy_fresh(policy: Arc<PolicyStore>) {
+async fn keep_policy_fresh(engine: Arc<Engine>, authenticator: Arc<Authenticator>) {
+    let policy = &engine.policy;
     loop {
         sleep(POLICY_RECHECK).await;
         let runtime = tokio::runtime::Handle::current();
-        let store = Arc::clone(&policy);
+        let store = Arc::clone(policy);
         // Thousands of rules take a while to compile: not on a thread that serves sockets.
         let reload = move || runtime.block_on(store.reload_if_changed());
         match tokio::task::spawn_blocking(reload).await {
             Ok(Ok(false)) => {}
-            Ok(Ok(true)) => tracing::info!(version = policy.version(), "policy reloaded"),
+            Ok(Ok(true)) => {
+                tracing::info!(version = policy.version(), "policy reloaded");
+                let (engine, authenticator) = (Arc::clone(&engine), Arc::clone(&authenticator));
+                let warn = move || warn_of_lines(&engine, authenticator.users());
+                if let Err(panic) = tokio::task::spawn_blocking(warn).await {
+                    tracing::error!(%panic, "could not look for doubtful lines of the policy");
+                }
+            }
             Ok(Err(error)) => {
                 tracing::error!("{error}; the policy before stays in force");
                 for line in error.detail.iter().flat_map(|detail| detail.lines()) {
@@ -245,6 +262,14 @@ async fn keep_policy_fresh(policy: Arc<PolicyStore>) {
             }
             Err(panic) => tracing::error!(%panic, "could not reload the policy"),
         }
+    }
+}
+
+/// Logs the lines of the policy that can't be what was meant.
+fn warn_of_lines(engine: &Engine, users: &UserStore) {
+    let known = known::known(engine.catalogs.values().map(Arc::as_ref), Some(users));
+    for warning in lint(&engine.policy.current(), &known) {
+        tracing::warn!("policy: {warning}");
     }
 }
 

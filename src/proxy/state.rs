@@ -4,10 +4,16 @@ use std::{
     path::Path,
 };
 
+use secrecy::SecretString;
+
 use crate::{
     auth::private_file,
+    config::Config,
     error::{Error, ErrorKind, Result},
+    policy::MaskKeys,
 };
+
+const MASK_KEY: &str = "mask.key";
 
 /// The right to run with a state folder. One process has it at a time; it ends with the process.
 #[derive(Debug)]
@@ -36,6 +42,37 @@ impl StateLock {
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
+}
+
+/// The secret behind the masks of all tenants; the first start makes it, where none is configured.
+/// Whoever calls this holds the [`StateLock`].
+pub fn mask_keys(config: &Config) -> Result<MaskKeys> {
+    let path = config.state.dir.join(MASK_KEY);
+    if config.policy.mask_key.is_none() && !path.exists() {
+        let bytes: [u8; 32] = rand::random();
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        private_file::replace(&path, text.as_bytes())?;
+    }
+    mask_keys_if_made(config)
+}
+
+/// As [`mask_keys`], but for a look that changes nothing: where none is made yet, any will do.
+pub fn mask_keys_if_made(config: &Config) -> Result<MaskKeys> {
+    if let Some(secret) = &config.policy.mask_key {
+        return Ok(MaskKeys::new(secret.clone()));
+    }
+    let path = config.state.dir.join(MASK_KEY);
+    if !path.exists() {
+        return Ok(MaskKeys::passing());
+    }
+    let text = String::from_utf8(private_file::read(&path)?).unwrap_or_default();
+    let key = text.trim();
+    if key.len() < 32 {
+        return Err(Error::new(ErrorKind::Config, format!("{path:?} holds no key")).with_hint(
+            "Restore it: with another key, masked values differ from those of before.",
+        ));
+    }
+    Ok(MaskKeys::new(SecretString::from(key)))
 }
 
 /// A folder whose files only the owner can read; one that is there is left as it is.

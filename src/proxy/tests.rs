@@ -288,9 +288,22 @@ async fn a_check_says_what_is_there_and_what_is_wrong() {
     assert!(is_well, "{text}");
     has(
         &text,
-        &["policy.csv ok", "ok: nobody can log in yet", "lake local ok: 1 table in 1 schema"],
+        &[
+            "policy.csv ok: 1 rule",
+            "ok: nobody can log in yet",
+            "lake local ok: 1 table in 1 schema",
+        ],
     );
     assert!(!place.path("state").exists(), "a check makes nothing");
+
+    // Doubtful lines are told, and are no mistake.
+    place.write(
+        "policy/policy.csv",
+        &format!("{POLICY}p, role:analyst, *, lake.public.x, filter, a, allow\n"),
+    );
+    let (is_well, text) = checked(&place).await;
+    assert!(is_well, "{text}");
+    has(&text, &["policy.csv: line 2: nothing is named lake.public.x"]);
 
     place.add_user();
     place.write("policy/policy.csv", "p, alice, x\n");
@@ -396,12 +409,14 @@ fn a_password_is_one_line_of_bounded_length() {
 
 #[test]
 fn the_shipped_policy_is_understood_and_shows_nobody_anything() {
-    use crate::policy::{Access, CasbinPolicy, ObjectPath, Policy};
+    use crate::policy::{Access, CasbinPolicy, MaskKeys, ObjectPath, Policy};
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policy/policy.csv");
     let policy = fs::read_to_string(policy).unwrap();
     let model = include_str!("../../config/policy/model.conf");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let load = |text: String| runtime.block_on(CasbinPolicy::load(model, &text)).unwrap();
+    let load = |text: String| {
+        runtime.block_on(CasbinPolicy::load(model, &text, MaskKeys::passing())).unwrap()
+    };
     let table =
         ObjectPath { catalog: "sales".into(), schema: "public".into(), table: "orders".into() };
     let access = |policy: &CasbinPolicy, role: &str| {

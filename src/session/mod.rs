@@ -14,13 +14,16 @@ mod visible;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, RecordBatch, StringArray},
+        array::{ArrayRef, AsArray, RecordBatch, StringArray},
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
     execution::SessionState,
@@ -38,11 +41,11 @@ use crate::{
     audit::QueryRecord,
     auth::Principal,
     engine::{
-        CopyOptions, Engine, Names, Planned, QueryContext, RowStream, Setting, Statement,
-        text_schema,
+        CopyOptions, Engine, ExplainOptions, Names, Planned, QueryContext, RowStream, Setting,
+        Statement, text_schema,
     },
     error::{Error, ErrorKind, Result},
-    policy::{AuthorizedPlan, Policy, authorize, authorize_explain},
+    policy::{AuthorizedPlan, ObjectPath, Policy, authorize, authorize_copy, authorize_explain},
     telemetry::{Door, Metrics},
 };
 
@@ -93,6 +96,15 @@ pub enum Answer {
     /// Done; the command's tag.
     Done(&'static str),
     Empty,
+}
+
+/// What a query would read and how, for whoever runs weir.
+#[derive(Debug)]
+pub struct Review {
+    /// With all columns that a table has at its source.
+    pub tables: Vec<(ObjectPath, Vec<String>)>,
+    /// As EXPLAIN shows it.
+    pub plan: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -205,9 +217,12 @@ impl Session {
         };
         let context = self.context(label.clone());
         let mut record = QueryRecord::new(label, self.door, self.metrics.clone());
+        // Before the policy is asked: a change from here on is seen while rows are read.
+        let version = self.engine.policy.version();
         let authorized = self.authorize(prepared, values, &context).await;
         let (plan, state) = authorized.inspect_err(|error| record.fail(error.kind))?;
         let record = record.authorized();
+        let watch = self.policy_watch(&plan, version)?;
         match &prepared.statement {
             Statement::Explain(options, _) => {
                 let rows = self.engine.run_explain(*options, plan, state, &context, record).await?;
@@ -215,13 +230,70 @@ impl Session {
             }
             Statement::Copy(options, _) => {
                 let rows = self.engine.run(plan, state, &context, record).await?;
-                Ok(Answer::Copy(options.clone(), rows))
+                Ok(Answer::Copy(options.clone(), rows.watched(watch)))
             }
             _ => {
                 let rows = self.engine.run(plan, state, &context, record).await?;
-                Ok(Answer::Rows(Rows::Stream(rows)))
+                Ok(Answer::Rows(Rows::Stream(rows.watched(watch))))
             }
         }
+    }
+
+    /// Plans a query for this session's principal as if it were to run, and runs nothing. What is
+    /// sent to a source is shown without being asked whether the principal may see it.
+    pub async fn review(&self, sql: &str) -> Result<Review> {
+        let mut statements = self.parse(sql).await?;
+        let (Some(statement @ Statement::Query(_)), true) =
+            (statements.pop(), statements.is_empty())
+        else {
+            return Err(Error::new(ErrorKind::NotSupported, "only one query can be explained"));
+        };
+        let prepared = self.prepare(statement, Vec::new()).await?;
+        let label = QueryLabel { query_id: String::new(), principal: String::new() };
+        let context = self.context(label.clone());
+        let record = QueryRecord::new(label, self.door, self.metrics.clone());
+        let (plan, state) = self.authorize(&prepared, Vec::new(), &context).await?;
+        let mut tables: Vec<(ObjectPath, Vec<String>)> = Vec::new();
+        for (table, columns) in plan.granted()?.tables() {
+            if !tables.iter().any(|(known, _)| known == table) {
+                tables.push((table.clone(), columns.to_vec()));
+            }
+        }
+        let options = ExplainOptions::default();
+        let mut rows =
+            self.engine.run_explain(options, plan, state, &context, record.authorized()).await?;
+        let mut plan = Vec::new();
+        while let Some(batch) = rows.next_batch().await? {
+            let lines = batch.column(0).as_string::<i32>();
+            plan.extend(lines.iter().flatten().map(str::to_owned));
+        }
+        Ok(Review { tables, plan })
+    }
+
+    /// Fails once the policy grants something else than when the plan was authorized.
+    fn policy_watch(
+        &self,
+        plan: &AuthorizedPlan,
+        version: u64,
+    ) -> Result<impl Fn() -> Result<()> + Send + Sync + 'static> {
+        let granted = plan.granted()?;
+        let (engine, principal) = (Arc::clone(&self.engine), Arc::clone(&self.principal));
+        let seen = AtomicU64::new(version);
+        Ok(move || {
+            let version = engine.policy.version();
+            if seen.load(Ordering::Acquire) == version {
+                return Ok(());
+            }
+            if granted.still_holds(engine.policy.as_ref(), &principal) {
+                seen.store(version, Ordering::Release);
+                return Ok(());
+            }
+            Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the policy changed while rows were being read",
+            )
+            .with_hint("Run the statement again."))
+        })
     }
 
     async fn authorize(
@@ -237,6 +309,9 @@ impl Session {
         let plan = authorize(policy, &self.principal, plan)?;
         if matches!(prepared.statement, Statement::Explain(..)) {
             authorize_explain(policy, &self.principal, &plan)?;
+        }
+        if matches!(prepared.statement, Statement::Copy(..)) {
+            authorize_copy(policy, &self.principal, &state.optimize(plan.plan())?)?;
         }
         Ok((plan, state))
     }

@@ -13,7 +13,7 @@ use crate::{
     admission::MemoryLimits,
     auth::{RoleName, TenantName, UserName},
     engine::{ComplexityLimits, EngineLimits},
-    policy::PolicyStore,
+    policy::{MaskKeys, PolicyStore},
 };
 
 const POLICY: &str = "
@@ -27,6 +27,15 @@ p, role:analyst, *, shop.public.staff.note, mask, null, allow
 p, role:analyst, *, shop.public.orders, filter, \"region IN (current_attr_list('regions'))\", allow
 p, role:analyst, *, shop.public.items, explain_remote, , allow
 p, role:admin, *, shop.public.orders, filter, true, allow
+p, role:masked, *, shop.public.staff, select, , allow
+p, role:masked, *, shop.public.staff.email, mask, hmac, allow
+p, role:masked, *, shop.public.staff.name, mask, \"left(name, 1) || '.'\", allow
+p, role:masked, *, shop.public.staff.salary, mask, CASE WHEN id = 1 THEN 0 ELSE 200 END, allow
+p, role:masked, *, shop.public.staff.note, mask, upper(nosuch), allow
+p, role:public, *, shop.public.staff.email, copy, , deny
+p, role:analyst, *, fn.repeat, execute, , deny
+p, role:admin, *, fn.*, execute, , allow
+p, role:admin, *, fn.repeat, execute, , allow
 ";
 
 const FILES: &[(&str, &str)] = &[
@@ -45,6 +54,7 @@ const FILES: &[(&str, &str)] = &[
 struct World {
     engine: Arc<Engine>,
     _files: TempDir,
+    policy: TempDir,
 }
 
 impl World {
@@ -53,20 +63,27 @@ impl World {
         for (name, text) in FILES {
             std::fs::write(files.path().join(name), text).unwrap();
         }
-        let policy = TempDir::new().unwrap();
+        let folder = TempDir::new().unwrap();
         let write = |name: &str, text: &str| {
-            let path = policy.path().join(name);
+            let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             path
         };
         let model = write("model.conf", crate::policy::MODEL);
         let rules = write("policy.csv", POLICY);
-        let policy = Arc::new(PolicyStore::open(&model, &rules).await.unwrap());
+        let policy =
+            Arc::new(PolicyStore::open(&model, &rules, MaskKeys::passing()).await.unwrap());
         let catalog = Arc::new(open_local(files.path()));
         catalog.refresh().await.unwrap();
         let catalogs = BTreeMap::from([(catalog.name().clone(), catalog)]);
         let engine = Arc::new(Engine::new(catalogs, policy, limits()).unwrap());
-        Self { engine, _files: files }
+        Self { engine, _files: files, policy: folder }
+    }
+
+    /// Writes another policy, and waits until it holds.
+    async fn rule(&self, text: &str) {
+        std::fs::write(self.policy.path().join("policy.csv"), text).unwrap();
+        while !self.engine.policy.reload_if_changed().await.unwrap() {}
     }
 
     fn session(&self, role: &str) -> Session {
@@ -129,7 +146,7 @@ async fn run(session: &Session, sql: &str) -> Result<String> {
     for statement in session.parse(sql).await? {
         let prepared = session.prepare(statement, Vec::new()).await?;
         match session.execute(&prepared, Vec::new()).await? {
-            Answer::Rows(Rows::Stream(mut rows)) => {
+            Answer::Rows(Rows::Stream(mut rows)) | Answer::Copy(_, mut rows) => {
                 while let Some(batch) = rows.next_batch().await? {
                     shown.extend(lines(&batch));
                 }
@@ -231,6 +248,101 @@ async fn a_principal_sees_what_the_policy_grants_and_nothing_else() {
         ),
     ] {
         assert_eq!(world.run(role, sql).await, expected, "{role}: {sql}");
+    }
+}
+
+#[tokio::test]
+async fn masks_show_what_they_say_and_hide_the_rest() {
+    let world = World::new().await;
+    for (sql, expected) in [
+        ("SELECT name FROM shop.staff ORDER BY id", "A.;B."),
+        // Its mask is computed of a column that is not asked for.
+        ("SELECT sum(salary), min(salary) FROM shop.staff", "200|0"),
+        ("SELECT length(email) FROM shop.staff", "32;32"),
+        ("SELECT count(*) FROM shop.staff WHERE email LIKE '%@%'", "0"),
+        ("SELECT count(*) FROM shop.staff a JOIN shop.staff b ON a.email = b.email", "2"),
+        ("SELECT count(*) FROM shop.staff WHERE name = 'Ann'", "0"),
+        (
+            "SELECT count(*) FROM shop.staff WHERE name = 'A.' AND 1 / salary > 0",
+            "22012 division by zero",
+        ),
+        // A mask that does not fit its table shows nothing, and refuses only what needs it.
+        (
+            "SELECT note FROM shop.staff",
+            "42501 the policy for table \"shop.public.staff\" can't be applied",
+        ),
+    ] {
+        assert_eq!(world.run("masked", sql).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn copy_and_functions_are_by_rule_where_there_is_one() {
+    let world = World::new().await;
+    let no_copy = "42501 permission denied to copy rows of table \"shop.public.staff\"";
+    for (role, sql, expected) in [
+        ("analyst", "COPY shop.items TO STDOUT", "1|x|1.5;1|y|2.5;3|z|3.5"),
+        ("analyst", "COPY (SELECT id FROM shop.staff ORDER BY id) TO STDOUT", "1;2"),
+        ("analyst", "COPY shop.staff TO STDOUT", no_copy),
+        ("analyst", "COPY (SELECT upper(email) FROM shop.staff) TO STDOUT", no_copy),
+        (
+            "analyst",
+            "COPY (SELECT 1 WHERE 'x' IN (SELECT email FROM shop.staff)) TO STDOUT",
+            no_copy,
+        ),
+        ("analyst", "SELECT repeat('x', 2)", "42501 permission denied for function repeat"),
+        (
+            "analyst",
+            "SELECT 1 FROM shop.items WHERE repeat(sku, 2) = 'xx'",
+            "42501 permission denied for function repeat",
+        ),
+        ("analyst", "SELECT upper('x')", "X"),
+        ("admin", "SELECT repeat('x', 2)", "xx"),
+    ] {
+        assert_eq!(world.run(role, sql).await, expected, "{role}: {sql}");
+    }
+}
+
+#[tokio::test]
+async fn rows_end_when_what_granted_them_is_gone() {
+    let world = World::new().await;
+    let session = world.session("analyst");
+    let sql = "SELECT i.sku FROM shop.items i, generate_series(1, 100000000) g";
+    let statement = session.parse(sql).await.unwrap().pop().unwrap();
+    let prepared = session.prepare(statement, Vec::new()).await.unwrap();
+    let answer = session.execute(&prepared, Vec::new()).await.unwrap();
+    let Answer::Rows(Rows::Stream(mut rows)) = answer else { panic!("{answer:?}") };
+    assert!(rows.next_batch().await.unwrap().is_some());
+    // About another table.
+    world.rule(&format!("{POLICY}p, role:analyst, *, shop.public.orders, select, , deny\n")).await;
+    assert!(rows.next_batch().await.unwrap().is_some());
+    rows.look().unwrap();
+    world
+        .rule(&format!("{POLICY}p, role:analyst, *, shop.public.items.sku, mask, null, allow\n"))
+        .await;
+    assert_eq!(rows.look().unwrap_err().kind, ErrorKind::PermissionDenied);
+    assert!(rows.next_batch().await.unwrap().is_none());
+
+    let answer = session.execute(&prepared, Vec::new()).await.unwrap();
+    let Answer::Rows(Rows::Stream(mut rows)) = answer else { panic!("{answer:?}") };
+    assert!(rows.next_batch().await.unwrap().is_some());
+    world.rule(POLICY).await;
+    let error = rows.next_batch().await.unwrap_err();
+    assert_eq!(error.message, "the policy changed while rows were being read");
+}
+
+#[tokio::test]
+async fn a_review_runs_nothing_and_shows_the_plan() {
+    let world = World::new().await;
+    let session = world.session("analyst");
+    let review = session.review("SELECT o.id, 1 / 0 FROM orders o, orders p").await.unwrap();
+    let tables: Vec<String> = review.tables.iter().map(|(table, _)| table.to_string()).collect();
+    assert_eq!(tables, ["shop.public.orders"]);
+    assert_eq!(review.tables[0].1, ["id", "region", "amount", "note"]);
+    assert!(review.plan.iter().any(|line| line.contains("PolicyBarrierExec")), "{review:?}");
+    for sql in ["SELECT 1; SELECT 2", "SET a = 1", "SELECT * FROM secret", "COPY orders TO STDOUT"]
+    {
+        assert!(session.review(sql).await.is_err(), "{sql}");
     }
 }
 

@@ -46,6 +46,8 @@ struct Inner {
     rows: Family<Labels<1>, Counter>,
     catalog_up: Family<[(&'static str, String); 1], Gauge>,
     memory_reserved: Gauge,
+    policy_version: Gauge,
+    policy_broken: Gauge,
 }
 
 /// An open connection: counted until it is dropped.
@@ -53,7 +55,7 @@ struct Inner {
 pub struct ConnectionGuard(Gauge);
 
 impl Door {
-    const ALL: [Self; 2] = [Self::Postgres, Self::Flight];
+    pub const ALL: [Self; 2] = [Self::Postgres, Self::Flight];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -114,6 +116,8 @@ impl Metrics {
         let rows = Family::<Labels<1>, Counter>::default();
         let catalog_up = Family::default();
         let memory_reserved = Gauge::default();
+        let policy_version = Gauge::default();
+        let policy_broken = Gauge::default();
         registry.register("weir_connections", "Open connections", connections.clone());
         registry.register("weir_queries", "Queries that have ended", queries.clone());
         registry.register(
@@ -132,6 +136,16 @@ impl Metrics {
             "Memory that running queries have reserved",
             memory_reserved.clone(),
         );
+        registry.register(
+            "weir_policy_version",
+            "The policy in force: 1 at the start, and one more with each reload",
+            policy_version.clone(),
+        );
+        registry.register(
+            "weir_policy_broken",
+            "Whether the policy's files have a mistake, so that the policy before is in force",
+            policy_broken.clone(),
+        );
         registry.register_collector(Box::new(ResidentMemory));
         // Every series begins at 0, so that the first event already shows as a rise.
         for door in Door::ALL {
@@ -149,6 +163,8 @@ impl Metrics {
             rows,
             catalog_up,
             memory_reserved,
+            policy_version,
+            policy_broken,
         }))
     }
 
@@ -170,6 +186,11 @@ impl Metrics {
 
     pub fn set_memory_reserved(&self, bytes: u64) {
         self.0.memory_reserved.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub fn set_policy(&self, version: u64, is_broken: bool) {
+        self.0.policy_version.set(i64::try_from(version).unwrap_or(i64::MAX));
+        self.0.policy_broken.set(i64::from(is_broken));
     }
 
     /// All numbers in the OpenMetrics text format, which Prometheus reads.
@@ -245,6 +266,7 @@ mod tests {
         metrics.set_catalog_up("sales", false);
         metrics.set_catalog_up("lake", true);
         metrics.set_memory_reserved(u64::MAX);
+        metrics.set_policy(3, true);
         let text = metrics.encode().unwrap();
         for line in [
             "weir_connections{door=\"postgres\"} 1",
@@ -258,6 +280,8 @@ mod tests {
             "weir_catalog_up{catalog=\"sales\"} 0",
             "weir_catalog_up{catalog=\"lake\"} 1",
             "weir_memory_reserved_bytes 9223372036854775807",
+            "weir_policy_version 3",
+            "weir_policy_broken 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

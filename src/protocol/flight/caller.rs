@@ -1,5 +1,7 @@
 //! Who a call is from, and what its headers ask for.
 
+use std::{net::IpAddr, sync::Arc};
+
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -12,6 +14,8 @@ use super::{FlightDoor, connection::Peer};
 use crate::{
     auth::{Credential, Principal},
     error::{Error, ErrorKind, Result},
+    protocol::standing::Standing,
+    telemetry::Door,
 };
 
 /// Settings that a call may bring as headers: calls share no session to SET them in. Drivers send
@@ -31,6 +35,7 @@ pub(super) struct Claim {
 pub(super) struct Caller {
     pub(super) principal: Principal,
     pub(super) scope: Scope,
+    pub(super) peer: IpAddr,
 }
 
 /// What names and values mean for a call.
@@ -68,8 +73,23 @@ impl Claim {
                     _ => error,
                 },
             )?;
+        let caller = Caller { principal, scope: self.scope, peer: self.peer.address() };
+        caller.standing(door).check()?;
         self.peer.take_place()?;
-        Ok(Caller { principal, scope: self.scope })
+        Ok(caller)
+    }
+}
+
+impl Caller {
+    /// What must hold for this caller's rows to go on.
+    pub(super) fn standing(&self, door: &FlightDoor) -> Standing {
+        Standing {
+            authenticator: Arc::clone(&door.authenticator),
+            engine: Arc::clone(&door.engine),
+            principal: Arc::new(self.principal.clone()),
+            door: Door::Flight,
+            peer: self.peer,
+        }
     }
 }
 

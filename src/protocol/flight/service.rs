@@ -36,7 +36,7 @@ use super::{
 use crate::{
     engine::Statement,
     error::{Error, ErrorKind, Result},
-    session::{Answer, Prepared, Session, SessionOptions},
+    session::{Answer, Prepared, Rows, Session, SessionOptions},
     telemetry::Door,
 };
 
@@ -162,7 +162,14 @@ impl Service {
             .with_hint("A table or the policy changed. Ask for the flight info again."));
         }
         match ready.execute().await? {
-            Answer::Rows(rows) => Ok(encode(rows, schema, self.stop.clone())),
+            Answer::Rows(rows) => {
+                let standing = caller.standing(&self.door);
+                let rows = match rows {
+                    Rows::Stream(rows) => Rows::Stream(rows.watched(move || standing.check())),
+                    batch @ Rows::Batch(..) => batch,
+                };
+                Ok(encode(rows, schema, self.stop.clone()))
+            }
             Answer::Done(_) => Ok(encode_batch(RecordBatch::new_empty(schema))),
             other @ (Answer::Copy(..) | Answer::Door(_) | Answer::Empty) => {
                 Err(Error::internal(format!("a statement that was not refused: {other:?}")))

@@ -30,7 +30,7 @@ use crate::{
     admission::MemoryLimits,
     auth::{TokenLimits, testing::user_store},
     engine::{ComplexityLimits, EngineLimits},
-    policy::{MODEL, PolicyStore},
+    policy::{MODEL, MaskKeys, PolicyStore},
     protocol::tls::tests::self_signed,
 };
 
@@ -57,6 +57,7 @@ const FILES: &[(&str, &str)] = &[
 struct World {
     address: SocketAddr,
     engine: Arc<Engine>,
+    authenticator: Arc<Authenticator>,
     slots: Arc<Semaphore>,
     shutdown: CancellationToken,
     serving: JoinHandle<Result<()>>,
@@ -82,7 +83,8 @@ impl World {
             path
         };
         let (model, rules) = (write("model.conf", MODEL), write("policy.csv", POLICY));
-        let policy = Arc::new(PolicyStore::open(&model, &rules).await.unwrap());
+        let policy =
+            Arc::new(PolicyStore::open(&model, &rules, MaskKeys::passing()).await.unwrap());
 
         let name = CatalogName::parse("shop").unwrap();
         let mut options = Options::default();
@@ -96,10 +98,11 @@ impl World {
 
         let (user_folder, users) = user_store(&[("alice", "pencil"), ("mallory", "rubber")]);
         let slots = Arc::new(Semaphore::new(connections));
+        let authenticator = Arc::new(Authenticator::new(users, TokenLimits::default()));
         let door = FlightDoor {
             engine: Arc::clone(&engine),
             metrics: Metrics::new(),
-            authenticator: Arc::new(Authenticator::new(users, TokenLimits::default())),
+            authenticator: Arc::clone(&authenticator),
             slots: Arc::clone(&slots),
             allowed_ips: AllowList::default(),
             tls,
@@ -110,7 +113,7 @@ impl World {
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, Arc::new(door), shutdown.clone()));
         let folders = [files, policy_folder, user_folder];
-        Self { address, engine, slots, shutdown, serving, _folders: folders }
+        Self { address, engine, authenticator, slots, shutdown, serving, _folders: folders }
     }
 
     async fn client(&self) -> Client {
@@ -346,6 +349,30 @@ async fn a_ticket_is_for_the_one_who_asked() {
 }
 
 #[tokio::test]
+async fn rows_end_with_the_user_who_reads_them() {
+    let world = World::new().await;
+    let mut alice = world.login("alice", "pencil").await;
+    let sql = "SELECT o.id FROM shop.orders o, generate_series(1, 100000000) g";
+    let info = alice.execute(sql.into(), None).await.unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let mut rows = alice.do_get(ticket.clone()).await.unwrap();
+    assert!(rows.try_next().await.unwrap().is_some());
+    let name = crate::auth::UserName::parse("alice").unwrap();
+    world.authenticator.users().set_disabled(&name, true).unwrap();
+    let ended = loop {
+        match rows.try_next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the result ends as if it were whole"),
+            Err(error) => break error,
+        }
+    };
+    let ended = format!("{ended:?}");
+    assert!(ended.contains("the user was removed or changed since login"), "{ended}");
+    let refused = alice.do_get(ticket).await.err().map(to_status).unwrap();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+}
+
+#[tokio::test]
 async fn parameters_are_bound_with_the_types_that_were_sent() {
     let world = World::new().await;
     let mut client = world.login("alice", "pencil").await;
@@ -548,8 +575,15 @@ async fn connections_have_places() {
 
 #[tokio::test]
 async fn shutdown_lets_results_end_and_its_caller_bounds_that() {
-    let World { address, shutdown, mut serving, engine: _engine, slots: _s, _folders } =
-        World::new().await;
+    let World {
+        address,
+        shutdown,
+        mut serving,
+        engine: _engine,
+        authenticator: _a,
+        slots: _s,
+        _folders,
+    } = World::new().await;
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     let mut client = FlightSqlServiceClient::new(endpoint.connect().await.unwrap());
     client.handshake("alice", "pencil").await.unwrap();

@@ -136,7 +136,7 @@ mod tests {
             tenant: TenantName::parse("acme").unwrap(),
             attributes: BTreeMap::new(),
         };
-        Caller { principal, scope: Scope::default() }
+        Caller { principal, scope: Scope::default(), peer: [127, 0, 0, 1].into() }
     }
 
     #[test]

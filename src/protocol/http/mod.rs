@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::{config::AllowList, telemetry::Metrics};
+use crate::{config::AllowList, policy::PolicyState, telemetry::Metrics};
 use listener::{BoundedListener, Bounds};
 
 /// What the door shows.
@@ -39,6 +39,8 @@ pub trait Vitals: Send + Sync {
     fn is_draining(&self) -> bool;
 
     fn memory_reserved_bytes(&self) -> u64;
+
+    fn policy(&self) -> PolicyState;
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -102,6 +104,8 @@ async fn metrics(State(state): State<HttpState>) -> Response {
         state.metrics.set_catalog_up(&catalog.name, catalog.is_up);
     }
     state.metrics.set_memory_reserved(state.vitals.memory_reserved_bytes());
+    let PolicyState { version, is_broken } = state.vitals.policy();
+    state.metrics.set_policy(version, is_broken);
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match state.metrics.encode() {
         Ok(body) => ([(header::CONTENT_TYPE, OPEN_METRICS)], body).into_response(),

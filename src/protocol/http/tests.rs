@@ -35,6 +35,10 @@ impl Vitals for Patient {
     fn memory_reserved_bytes(&self) -> u64 {
         4096
     }
+
+    fn policy(&self) -> PolicyState {
+        PolicyState { version: 7, is_broken: true }
+    }
 }
 
 struct Door {

@@ -13,10 +13,10 @@ use super::{
     startup::encode_fatal,
 };
 use crate::{
-    engine::{Statement, Transaction},
+    engine::{RowStream, Statement, Transaction},
     error::{Error, ErrorKind, Result},
-    protocol::tls::Transport,
-    session::{Answer, Prepared, Registered, Session, SessionOptions},
+    protocol::{standing::Standing, tls::Transport},
+    session::{Answer, Prepared, Registered, Rows, Session, SessionOptions},
     telemetry::Door,
 };
 
@@ -31,6 +31,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// One client's session on the Postgres door.
 pub(super) struct Connection<'a> {
     door: &'a PostgresDoor,
+    standing: Standing,
     session: Arc<Session>,
     registered: Registered,
     reader: FrameReader<tokio::io::ReadHalf<Transport>>,
@@ -95,6 +96,17 @@ impl<'a> Connection<'a> {
     pub async fn run(door: &'a PostgresDoor, login: Login, shutdown: CancellationToken) {
         let Login { principal, parameters, reader, mut writer, peer, slot, .. } = login;
         let _slot = slot;
+        let standing = Standing {
+            authenticator: Arc::clone(&door.startup.authenticator),
+            engine: Arc::clone(&door.engine),
+            principal: Arc::new(principal.clone()),
+            door: Door::Postgres,
+            peer: peer.ip(),
+        };
+        if let Err(error) = standing.check() {
+            error.log();
+            return say_goodbye(&mut writer, &error).await;
+        }
         let options = SessionOptions {
             principal,
             door: Door::Postgres,
@@ -112,6 +124,7 @@ impl<'a> Connection<'a> {
         tracing::info!(%peer, principal = %session.principal().name, "session begins");
         let mut connection = Self {
             door,
+            standing,
             session,
             registered,
             reader,
@@ -179,6 +192,7 @@ impl<'a> Connection<'a> {
         if self.skips_to_sync && !matches!(message, Frontend::Sync) {
             return Ok(());
         }
+        self.standing.check().map_err(|error| Stop::Connection(End::Fatal(error)))?;
         let is_extended = matches!(
             message,
             Frontend::Parse { .. }
@@ -281,6 +295,10 @@ impl<'a> Connection<'a> {
     ) -> Flow<Option<RowSender>> {
         match answer {
             Answer::Rows(rows) => {
+                let rows = match rows {
+                    Rows::Stream(stream) => Rows::Stream(self.watched(stream)),
+                    batch @ Rows::Batch(..) => batch,
+                };
                 let zone = self.zone()?;
                 if describes {
                     let encoder = Encoder::new(prepared.schema(), formats, zone.clone())?;
@@ -289,7 +307,7 @@ impl<'a> Connection<'a> {
                 Ok(Some(RowSender::rows(rows, prepared.schema(), formats, zone)?))
             }
             Answer::Copy(options, stream) => {
-                let sender = RowSender::copy(stream, &options, self.zone()?)?;
+                let sender = RowSender::copy(self.watched(stream), &options, self.zone()?)?;
                 self.replies.copy_out(sender.copy_formats().unwrap_or_default())?;
                 sender.header(&mut self.replies.buffer)?;
                 Ok(Some(sender))
@@ -307,6 +325,12 @@ impl<'a> Connection<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Rows that end when the session must.
+    fn watched(&self, rows: RowStream) -> RowStream {
+        let standing = self.standing.clone();
+        rows.watched(move || standing.check())
     }
 
     fn end_rows(&mut self, sender: &RowSender, rows: usize) -> Flow {
@@ -473,7 +497,11 @@ impl<'a> Connection<'a> {
                     None => return Ok(()),
                 }
             }
-            PortalState::Sending(sender) => sender,
+            PortalState::Sending(mut sender) => {
+                // Rows may wait here that came before the policy changed.
+                sender.look()?;
+                sender
+            }
             PortalState::Done if prepared.returns_rows() => {
                 return Ok(self.replies.command_complete("SELECT 0")?);
             }

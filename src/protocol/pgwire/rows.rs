@@ -92,6 +92,14 @@ impl RowSender {
         self.is_finished
     }
 
+    /// Are the rows that are still to be sent granted as they were? (See [`RowStream::look`].)
+    pub fn look(&mut self) -> Result<()> {
+        match &mut self.source {
+            RowSource::Stream(stream) => stream.look(),
+            RowSource::Batch(_) => Ok(()),
+        }
+    }
+
     /// Waits until there are rows to encode, or none any more. Safe to cancel.
     pub async fn fill(&mut self) -> Result<()> {
         if self.current.is_some() || self.is_finished {
