@@ -8,6 +8,7 @@ mod authorize;
 mod barrier;
 mod casbin;
 mod expression;
+mod fault;
 mod mask;
 mod planner;
 mod rules;

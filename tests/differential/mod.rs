@@ -19,7 +19,7 @@ mod generate;
 mod judge;
 mod known;
 mod shrink;
-mod tables;
+pub mod tables;
 
 use std::{
     collections::BTreeMap,
