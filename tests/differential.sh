@@ -2,6 +2,8 @@
 # Asks any number of random queries of weir in every mode and of PostgreSQL, and compares the answers.
 #
 #     tests/differential.sh --queries 100000 --seed 7 [--first 0] [--release]
+#     tests/differential.sh --policy --queries 100000 --seed 7      the same of somebody from whom a
+#                                                 policy hides a part (tests/differential/worlds.rs)
 #     tests/differential.sh --sql "SELECT …"      one query, with all answers
 #
 # Differences go to target/differential.txt (or --report FILE), each made as small as possible.
@@ -21,7 +23,8 @@ while [ $# -gt 0 ]; do
         --report) WEIR_DIFFERENTIAL_REPORT=$2; shift 2 ;;
         --sql) WEIR_DIFFERENTIAL_SQL=$2; export WEIR_DIFFERENTIAL_SQL; shift 2 ;;
         --release) profile=--release; shift ;;
-        *) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+        --policy) filter=differential::worlds::random_queries; shift ;;
+        *) sed -n '2,10p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
     esac
 done
 mkdir -p "$(dirname "$WEIR_DIFFERENTIAL_REPORT")"

@@ -103,18 +103,16 @@ impl PolicyTable {
             needed.insert(inner_schema.index_of_column(column)?);
         }
         let needed: Vec<usize> = needed.into_iter().collect();
-        let filters: Vec<Expr> = filter
-            .iter()
-            .flat_map(|filter| split_conjunction(filter))
-            .cloned()
-            .collect();
+        let filters: Vec<Expr> =
+            filter.iter().flat_map(|filter| split_conjunction(filter)).cloned().collect();
         let pushed = self.pushed(&filters)?;
         let scan = self.inner.scan(state, Some(&needed), &pushed, None).await?;
         let scan_schema = DFSchema::try_from(scan.schema())?;
         let scan: Arc<dyn ExecutionPlan> = match below {
-            Some(below) => {
-                Arc::new(FilterExec::try_new(state.create_physical_expr(below, &scan_schema)?, scan)?)
-            }
+            Some(below) => Arc::new(FilterExec::try_new(
+                state.create_physical_expr(below, &scan_schema)?,
+                scan,
+            )?),
             None => scan,
         };
         // Evaluated here as well when it was pushed: the barrier trusts no source.

@@ -196,10 +196,7 @@ pub fn any_text(row: &Row) -> Vec<String> {
 struct Bytes(String);
 
 impl<'a> FromSql<'a> for Bytes {
-    fn from_sql(
-        _: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         Ok(Self(String::from_utf8_lossy(raw).into_owned()))
     }
 

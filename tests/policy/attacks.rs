@@ -374,7 +374,9 @@ impl Client {
 
     async fn ask(&mut self, sql: &str, values: &[String]) -> Outcome {
         match (&mut self.way, self.door) {
-            (Way::Postgres(connection), _) if sql.starts_with("COPY") => copy(connection, sql).await,
+            (Way::Postgres(connection), _) if sql.starts_with("COPY") => {
+                copy(connection, sql).await
+            }
             (Way::Postgres(connection), Door::Simple) if values.is_empty() => {
                 simple(connection, sql).await
             }
@@ -511,7 +513,10 @@ async fn attack(shop: &Shop, case: &Case, door: Door) -> Report {
                 fault => fault,
             };
             report.faults.extend(fault.map(|fault| format!("{place}\n    {fault}")));
-            for heard in [client.tap.take(), outcome.text().into_bytes()] {
+            // A ticket of Flight holds the statement.
+            let heard = client.tap.take();
+            let heard = String::from_utf8_lossy(&heard).replace(sql, "").into_bytes();
+            for heard in [heard, outcome.text().into_bytes()] {
                 if let Some(kind) = forbidden(user, &heard) {
                     report.leaks.push(format!("{place}\n    shows a canary, {kind}"));
                     break;
@@ -531,7 +536,8 @@ async fn told_apart(client: &mut Client, ask: &Ask, sql: &str, hidden: &Outcome)
     let [name, never] = ask.missing.as_ref()?;
     let other = client.ask(&sql.replace(name, never), &ask.values).await;
     let (hidden, other) = (hidden.text().replace(name, "@"), other.text().replace(never, "@"));
-    (hidden != other).then(|| format!("a hidden name\n    {hidden}\n    a missing one\n    {other}"))
+    (hidden != other)
+        .then(|| format!("a hidden name\n    {hidden}\n    a missing one\n    {other}"))
 }
 
 async fn login(shop: &Shop, door: Door, name: &str, ask: &Ask) -> Option<String> {
@@ -559,16 +565,20 @@ async fn login(shop: &Shop, door: Door, name: &str, ask: &Ask) -> Option<String>
     ask.fault(&outcome).map(|fault| format!("{name:?} {fault}"))
 }
 
-/// Tries every case at every door; what is wrong, and what leaks.
-async fn attack_all(shop: &Shop) -> Report {
+/// Tries every case at every door, until it `is_enough`; what is wrong, and what leaks.
+async fn attack_all(shop: &Shop, is_enough: impl Fn(&Report) -> bool) -> Report {
     let mut all = Report::default();
     for case in cases() {
+        if is_enough(&all) {
+            break;
+        }
         let is_here = case.places.is_empty() || case.places.iter().any(|p| p == shop.place.name());
         let is_missing = case.needs.as_ref().is_some_and(|word| MISSING.contains(&word.as_str()));
         let mut is_tried = false;
         let mut faults = Vec::new();
         for door in [Door::Simple, Door::Extended, Door::Flight] {
-            let is_asked = case.doors.is_empty() || case.doors.iter().any(|name| name == door.name());
+            let is_asked =
+                case.doors.is_empty() || case.doors.iter().any(|name| name == door.name());
             if is_here && is_asked {
                 is_tried |= case.ask.iter().any(|ask| ask.policy.is_empty());
                 let report = attack(shop, &case, door).await;
@@ -591,7 +601,7 @@ async fn attack_all(shop: &Shop) -> Report {
 
 async fn no_attack_succeeds(place: Place) {
     let shop = Shop::open(place, |builder| builder).await;
-    let Report { faults, leaks } = attack_all(&shop).await;
+    let Report { faults, leaks } = attack_all(&shop, |_| false).await;
     assert!(leaks.is_empty() && faults.is_empty(), "{}\n{}", leaks.join("\n"), faults.join("\n"));
 }
 
@@ -612,11 +622,11 @@ async fn attacks_find_deliberate_holes() {
     for (place, fault) in [(Place::Postgres, "OpenBarrier"), (Place::Files, "LostMask")] {
         let change = |builder: WeirBuilder| builder.variable("WEIR_TEST_FAULT", fault).leaky();
         let shop = Shop::open(place, change).await;
-        let Report { faults, leaks } = attack_all(&shop).await;
+        let is_found = |report: &Report| !report.leaks.is_empty() && !report.faults.is_empty();
+        let Report { faults, leaks } = attack_all(&shop, is_found).await;
         assert!(!leaks.is_empty(), "{fault} shows no canary");
         assert!(!faults.is_empty(), "{fault} changes no answer");
-        eprintln!("{fault}: {} canaries, {} wrong answers", leaks.len(), faults.len());
-        eprintln!("{}\n{}", leaks[0], faults[0]);
+        eprintln!("{fault}: {}\n{}", leaks[0], faults[0]);
     }
 }
 
@@ -727,7 +737,8 @@ async fn a_ticket_is_judged_when_it_is_redeemed() {
         let rows = client.do_get(ticket.clone()).await?;
         Ok::<Vec<RecordBatch>, FlightError>(rows.try_collect().await?)
     };
-    let count = |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    let count =
+        |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     assert_eq!(count(read(&mut alice).await.unwrap()), 3);
     let other = shop.weir.connect("alice").await;
     let fewer = "p, role:analyst, *, shop.public.orders, restrict, amount < 15, allow\n";
