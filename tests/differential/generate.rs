@@ -822,7 +822,7 @@ impl Generator {
             5 => {
                 format!("{}({})", self.pick(&["floor", "ceil"]), self.column_tame(Kind::Num, scope))
             }
-            _ => format!("{}::numeric(20,2)", self.value(Kind::Int, scope, depth).sql),
+            _ => format!("{}::numeric(22,2)", self.value(Kind::Int, scope, depth).sql),
         };
         Value { sql, kind: Kind::Num, is_tame: false }
     }

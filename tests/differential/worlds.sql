@@ -27,13 +27,13 @@ UPDATE changed SET
 -- which expressions fail.
 INSERT INTO changed
 SELECT (jsonb_populate_record(c, jsonb_build_object(
-    'place', place - 1 + n * 0.01, 'id', 1000 * n + id,
-    'i2', CASE WHEN n % 2 = 0 THEN -32768 ELSE 7 END,
-    'k', CASE WHEN n % 2 = 0 THEN 3 WHEN n % 4 = 1 THEN 9 END,
-    'i4', CASE WHEN n % 3 = 0 THEN 2147483647 ELSE 7 END, 'i8', -9223372036854775808,
+    'place', place - 1 + step * 0.01, 'id', 1000 * step + id,
+    'i2', CASE WHEN step % 2 = 0 THEN -32768 ELSE 7 END,
+    'k', CASE WHEN step % 2 = 0 THEN 3 WHEN step % 4 = 1 THEN 9 END,
+    'i4', CASE WHEN step % 3 = 0 THEN 2147483647 ELSE 7 END, 'i8', -9223372036854775808,
     'n', 9999999999999999.9999, 'nt', 0, 'g', -4, 't', '12x', 'ch', 'hidden', 'v', 'hidden',
     'tc', 'HIDDEN', 'e', 'Zen', 'b', true, 'd', '5555-05-05', 'dd', '1066-10-14', 'tz', '1066-10-14'))).*
-FROM changed c, generate_series(1, 9) AS n;
+FROM changed c, generate_series(1, 9) AS step;
 CALL end_change('m_edge');
 
 CALL begin_change('m_twin');
@@ -43,9 +43,9 @@ UPDATE changed SET
     tc = CASE WHEN char_length(tc) > 3 THEN 'other' || right(tc, 1) WHEN tc IS NOT NULL THEN 'qq' END;
 INSERT INTO changed
 SELECT (jsonb_populate_record(c, jsonb_build_object(
-    'place', place - 1 + n * 0.01, 'k', CASE WHEN n % 5 = 0 THEN NULL ELSE 3 + n END, 'i4', 3, 'n', 0, 'w', 0,
+    'place', place - 1 + step * 0.01, 'k', CASE WHEN step % 5 = 0 THEN NULL ELSE 3 + step END, 'i4', 3, 'n', 0, 'w', 0,
     'f', -1, 'g', -9, 'ti', 'hidden', 'tc', 'hidden', 'd', '5555-05-05', 'dd', '1066-10-14', 'b', true))).*
-FROM changed c, generate_series(1, 15) AS n;
+FROM changed c, generate_series(1, 15) AS step;
 CALL end_change('m_twin');
 
 CALL begin_change('m_dim');
@@ -53,6 +53,10 @@ UPDATE changed SET
     u = md5(id::text)::uuid,
     ti = CASE WHEN char_length(ti) > 3 THEN left(ti, 1) || 'other words' WHEN ti IS NOT NULL THEN 'q' END;
 CALL end_change('m_dim');
+
+CALL begin_change('m_big');
+UPDATE changed SET ti = repeat('raw', 100) || place;
+CALL end_change('m_big');
 
 DROP PROCEDURE begin_change;
 DROP PROCEDURE end_change;
