@@ -139,39 +139,53 @@ fn policy() -> String {
     policy
 }
 
-/// Two weirs of which the analyst must not be able to tell one from the other.
-struct Worlds {
-    // Before the cluster, so that they end first.
-    weirs: [Weir; 2],
+/// Two sets of tables, as databases and as files.
+struct Ground {
+    cluster: Cluster,
+    files: tempfile::TempDir,
     tables: Vec<String>,
-    _cluster: Cluster,
 }
 
-impl Worlds {
-    async fn start(change: impl Fn(WeirBuilder) -> WeirBuilder) -> Self {
+const DATABASES: [&str; 2] = ["machine", "other"];
+
+impl Ground {
+    async fn prepare() -> Self {
         let cluster = Cluster::start();
         cluster.load("postgres", &tests_folder("differential/tables.sql"));
         let owner = cluster.connect("postgres").await;
         owner.batch_execute("CREATE DATABASE other TEMPLATE machine").await.unwrap();
         cluster.load("other", &tests_folder("differential/worlds.sql"));
-        let mut weirs = Vec::new();
+        let files = tempfile::Builder::new().prefix("weir-worlds").tempdir().unwrap();
         let mut names = Vec::new();
-        for database in ["machine", "other"] {
+        for database in DATABASES {
             let source = cluster.connect(database).await;
-            let builder = WeirBuilder::new();
-            let root = builder.folder().join("lake");
+            let root = files.path().join(database);
             fs::create_dir(&root).unwrap();
             tables::write_files(&source, &root).await;
             names = tables::names(&source).await;
-            let builder = catalogs(builder, cluster.port, database, &root)
+        }
+        Self { cluster, files, tables: names }
+    }
+}
+
+/// Two weirs of which the analyst must not be able to tell one from the other.
+struct Worlds<'a> {
+    weirs: [Weir; 2],
+    ground: &'a Ground,
+}
+
+impl<'a> Worlds<'a> {
+    fn open(ground: &'a Ground, change: impl Fn(WeirBuilder) -> WeirBuilder) -> Self {
+        let weirs = DATABASES.map(|database| {
+            let root = ground.files.path().join(database);
+            let builder = catalogs(WeirBuilder::new(), ground.cluster.port, database, &root)
                 // Which of several rows fails first is a matter of chance otherwise.
                 .limit("worker_threads", "1")
                 .policy(&policy())
                 .user(ANALYST);
-            weirs.push(change(builder).start());
-        }
-        let weirs = weirs.try_into().unwrap_or_else(|_| panic!("two weirs"));
-        Self { weirs, tables: names, _cluster: cluster }
+            change(builder).start()
+        });
+        Self { weirs, ground }
     }
 
     async fn observer(&self) -> Observer<'_> {
@@ -204,7 +218,7 @@ enum Observed {
 
 /// Somebody who asks both worlds.
 struct Observer<'a> {
-    worlds: &'a Worlds,
+    worlds: &'a Worlds<'a>,
     connections: [Vec<(Mode, Connection)>; 2],
 }
 
@@ -213,12 +227,12 @@ impl Observer<'_> {
         let found = self.connections[world].iter().find(|(known, _)| *known == mode);
         let connection = &found.unwrap().1;
         let sql = match mode {
-            Mode::Mixed => mix(sql, &self.worlds.tables),
+            Mode::Mixed => mix(sql, &self.worlds.ground.tables),
             Mode::Auto | Mode::Off | Mode::Always | Mode::Files => sql.to_owned(),
         };
         // The folders of the files have two names.
-        let root = self.worlds.weirs[world].folder().to_string_lossy().into_owned();
-        let root = root.trim_start_matches('/');
+        let root = self.worlds.ground.files.path().join(DATABASES[world]);
+        let root = root.to_str().unwrap().trim_start_matches('/');
         match connection.client.simple_query(&sql).await {
             Ok(messages) => {
                 let mut head = String::new();
@@ -293,22 +307,26 @@ struct Observations {
     differences: Vec<String>,
 }
 
-/// The query of a place, in the modes of that place.
+/// The query of a place, in the modes of that place: one of them, so that it does not take too long,
+/// where nobody asks for a seed.
 fn question(place: u64) -> (String, Vec<Mode>) {
     let written = WRITTEN.len() as u64;
     if place < written {
         return (WRITTEN[usize::try_from(place).unwrap()].to_owned(), MODES.to_vec());
     }
-    let seed = number("SEED").unwrap_or(SEED);
-    let first = number("FIRST").unwrap_or(0);
     let manner = Manner { hidden: HIDDEN, is_daring: true };
-    (query_in(manner, seed, first + place - written), two_modes(place))
+    let (seed, first) = (number("SEED"), number("FIRST").unwrap_or(0));
+    let modes = match seed {
+        Some(_) => two_modes(place),
+        None => vec![MODES[usize::try_from(place).unwrap() % MODES.len()]],
+    };
+    (query_in(manner, seed.unwrap_or(SEED), first + place - written), modes)
 }
 
 /// How many small stories of differences are told.
 const TOLD: usize = 10;
 
-async fn watch(worlds: &Worlds, count: u64) -> Observations {
+async fn watch(worlds: &Worlds<'_>, count: u64) -> Observations {
     let (next, seen) = (AtomicU64::new(0), Mutex::new(Observations::default()));
     let mut observers = Vec::new();
     for _ in 0..WORKERS {
@@ -366,7 +384,8 @@ async fn watch(worlds: &Worlds, count: u64) -> Observations {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_queries_see_one_world() {
-    let worlds = Worlds::start(|builder| builder).await;
+    let ground = Ground::prepare().await;
+    let worlds = Worlds::open(&ground, |builder| builder);
     if let Some(sql) = variable("SQL") {
         let observer = worlds.observer().await;
         for mode in MODES {
@@ -417,11 +436,14 @@ fn permitted(seed: u64, number: u64) -> String {
 #[cfg(debug_assertions)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_worlds_show_deliberate_holes() {
+    let ground = Ground::prepare().await;
     for fault in ["OpenBarrier", "LostMask", "HiddenStatistics"] {
-        let worlds = Worlds::start(|builder| builder.variable("WEIR_TEST_FAULT", fault)).await;
+        let worlds =
+            Worlds::open(&ground, |builder| builder.variable("WEIR_TEST_FAULT", fault).leaky());
         let observer = worlds.observer().await;
         let mut found = None;
-        for place in WRITTEN.len() as u64..ATTEMPTS {
+        let written = WRITTEN.len() as u64;
+        for place in written..written + ATTEMPTS {
             let (sql, _) = question(place);
             for sql in [sql.clone(), format!("EXPLAIN {sql}")] {
                 if let Observed::Different(story) = observer.observe(Mode::Auto, &sql).await {
@@ -444,7 +466,7 @@ async fn a_copy_shows_deliberate_holes() {
     use super::Verdict;
     let sound = Arc::new(Machine::start_for(view(), |builder| builder).await).runner().await;
     for fault in ["OpenBarrier", "LostMask"] {
-        let change = |builder: WeirBuilder| builder.variable("WEIR_TEST_FAULT", fault);
+        let change = |builder: WeirBuilder| builder.variable("WEIR_TEST_FAULT", fault).leaky();
         let runner = Arc::new(Machine::start_for(view(), change).await).runner().await;
         let mut found = None;
         for number in 0..ATTEMPTS {

@@ -170,7 +170,7 @@ enum Place {
     Files,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Door {
     Simple,
     Extended,
@@ -281,20 +281,16 @@ fn canaries(bytes: &[u8]) -> BTreeSet<String> {
 
 /// The kinds of the canaries in `bytes`, however they are written.
 fn kinds(bytes: &[u8]) -> BTreeSet<String> {
-    let text = bytes.to_ascii_lowercase();
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let mut found = BTreeSet::new();
-    for at in memchr_all(&text, b"canary-") {
-        let kind = text[at + 7..].iter().take_while(|byte| byte.is_ascii_lowercase());
-        found.insert(kind.map(|byte| char::from(*byte)).collect());
+    for (at, word) in text.match_indices("canary-") {
+        let kind = text[at + word.len()..].chars().take_while(char::is_ascii_lowercase);
+        found.insert(kind.collect());
     }
-    if !memchr_all(&text, b"hushed-").is_empty() {
+    if text.contains("hushed-") {
         found.insert("hushed".to_owned());
     }
     found
-}
-
-fn memchr_all(bytes: &[u8], word: &[u8]) -> Vec<usize> {
-    bytes.windows(word.len()).enumerate().filter(|(_, w)| *w == word).map(|(at, _)| at).collect()
 }
 
 /// A canary that `user` may not see.
@@ -323,7 +319,8 @@ impl Outcome {
     }
 
     fn of_flight(error: FlightError) -> Self {
-        let status = Status::from(error);
+        let mut status = Status::from(error);
+        status.metadata_mut().remove("date");
         let code = status.metadata().get("sqlstate").and_then(|code| code.to_str().ok());
         Self::Refusal {
             code: code.unwrap_or("none").to_owned(),
@@ -355,11 +352,7 @@ impl Client {
         let way = match door {
             Door::Simple | Door::Extended => {
                 let opened = Connection::open(tap.port, user, "weir").await;
-                let connection = opened.unwrap_or_else(|error| panic!("{name}: {}", told(&error)));
-                // Whatever is sent to the source is sent in one of the two.
-                let pushdown = if door == Door::Simple { "auto" } else { "always" };
-                connection.rows(&format!("SET weir.pushdown = {pushdown}")).await.unwrap();
-                Way::Postgres(connection)
+                Way::Postgres(opened.unwrap_or_else(|error| panic!("{name}: {}", told(&error))))
             }
             Door::Flight => {
                 let address = format!("http://127.0.0.1:{}", tap.port);
@@ -370,6 +363,15 @@ impl Client {
             }
         };
         Self { tap, door, way }
+    }
+
+    /// Whether it is as good as new: without what an attack has set.
+    async fn renew(&self) -> bool {
+        let Way::Postgres(connection) = &self.way else { return true };
+        // Whatever is sent to the source is sent in one of the two.
+        let pushdown = if self.door == Door::Simple { "auto" } else { "always" };
+        let set = format!("SET weir.pushdown = {pushdown}");
+        connection.rows("DISCARD ALL").await.is_ok() && connection.rows(&set).await.is_ok()
     }
 
     async fn ask(&mut self, sql: &str, values: &[String]) -> Outcome {
@@ -495,17 +497,28 @@ struct Report {
     leaks: Vec<String>,
 }
 
+type Clients = BTreeMap<(Door, String), Client>;
+
 /// Tries one case at one door.
-async fn attack(shop: &Shop, case: &Case, door: Door) -> Report {
+async fn attack(shop: &Shop, clients: &mut Clients, case: &Case, door: Door) -> Report {
     let mut report = Report::default();
-    let mut clients: BTreeMap<&str, Client> = BTreeMap::new();
+    let mut renewed = BTreeSet::new();
     for ask in &case.ask {
         let user = ask.user.as_deref().unwrap_or(&case.user);
         for sql in &ask.sql {
-            if !clients.contains_key(user) {
-                clients.insert(user, Client::open(shop, door, user).await);
+            let key = (door, user.to_owned());
+            if renewed.insert(user) {
+                let is_renewed = match clients.get(&key) {
+                    Some(client) => client.renew().await,
+                    None => false,
+                };
+                if !is_renewed {
+                    let client = Client::open(shop, door, user).await;
+                    assert!(client.renew().await, "{user} at {door:?}");
+                    clients.insert(key.clone(), client);
+                }
             }
-            let client = clients.get_mut(user).unwrap();
+            let client = clients.get_mut(&key).unwrap();
             let outcome = client.ask(sql, &ask.values).await;
             let place = format!("{} {} {door:?} {user}: {sql}", case.id, shop.place.name());
             let fault = match ask.fault(&outcome) {
@@ -568,6 +581,7 @@ async fn login(shop: &Shop, door: Door, name: &str, ask: &Ask) -> Option<String>
 /// Tries every case at every door, until it `is_enough`; what is wrong, and what leaks.
 async fn attack_all(shop: &Shop, is_enough: impl Fn(&Report) -> bool) -> Report {
     let mut all = Report::default();
+    let mut clients = Clients::new();
     for case in cases() {
         if is_enough(&all) {
             break;
@@ -581,7 +595,7 @@ async fn attack_all(shop: &Shop, is_enough: impl Fn(&Report) -> bool) -> Report 
                 case.doors.is_empty() || case.doors.iter().any(|name| name == door.name());
             if is_here && is_asked {
                 is_tried |= case.ask.iter().any(|ask| ask.policy.is_empty());
-                let report = attack(shop, &case, door).await;
+                let report = attack(shop, &mut clients, &case, door).await;
                 faults.extend(report.faults);
                 all.leaks.extend(report.leaks);
             }
