@@ -749,7 +749,7 @@ async fn a_ticket_is_judged_when_it_is_redeemed() {
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let read = async |client: &mut FlightSqlServiceClient<Channel>| {
         let rows = client.do_get(ticket.clone()).await?;
-        Ok::<Vec<RecordBatch>, FlightError>(rows.try_collect().await?)
+        rows.try_collect::<Vec<RecordBatch>>().await
     };
     let count =
         |batches: Vec<RecordBatch>| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
