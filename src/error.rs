@@ -314,6 +314,15 @@ fn copy_of_source(error: &SourceError) -> Error {
 
 fn from_engine(error: &DataFusionError) -> Error {
     match error {
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Configuration(message)
+            if tells_a_plan(message) =>
+        {
+            Error::new(ErrorKind::NotSupported, "the engine can't run its own plan of this query")
+                .with_hint("The server's log has the details.")
+        }
         DataFusionError::SQL(cause, _) => syntax(cause),
         DataFusionError::SchemaError(cause, _) => schema(cause),
         DataFusionError::NotImplemented(message) => {
@@ -448,6 +457,12 @@ fn from_arrow_kind(error: &ArrowError) -> Error {
     }
 }
 
+/// Some checks of the engine print whole plans: the predicates of a policy, hidden columns, what is
+/// sent to a source.
+fn tells_a_plan(message: &str) -> bool {
+    ["Exec:", "Exec\"", "Exec {"].iter().any(|operator| message.contains(operator))
+}
+
 fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default().trim_end_matches('.')
 }
@@ -471,4 +486,28 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_tells_a_plan() {
+        let told = "Plan: [\"SortExec: expr=[a@0]\", \"  FilterExec: tenant = 'acme'\"] does not \
+                    satisfy order requirements: [a@0 ASC]. Child-0 order: []";
+        for error in [
+            DataFusionError::Plan(told.to_owned()),
+            DataFusionError::NotImplemented(told.to_owned()),
+            DataFusionError::Plan(told.to_owned()).context("SanityCheckPlan"),
+            DataFusionError::Shared(std::sync::Arc::new(DataFusionError::Plan(told.to_owned()))),
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.kind, ErrorKind::NotSupported);
+            let told = format!("{} {:?} {:?}", error.message, error.detail, error.hint);
+            assert!(!told.contains("acme"), "{told}");
+        }
+        let error = Error::from(DataFusionError::Plan("Cannot coerce a to b".to_owned()));
+        assert_eq!(error.message, "cannot coerce a to b");
+    }
 }

@@ -1,8 +1,11 @@
 #!/bin/sh
 # Asks any number of random queries of weir in every mode and of PostgreSQL, and compares the answers.
 #
-#     tests/differential.sh --queries 100000 --seed 7 [--first 0] [--release]     --release: of an optimized build
+#     tests/differential.sh --queries 100000 --seed 7 [--first 0]
+#     tests/differential.sh --policy --queries 100000 --seed 7      the same of somebody from whom a
+#                                                 policy hides a part (tests/differential/worlds.rs)
 #     tests/differential.sh --sql "SELECT …"      one query, with all answers
+#     --release: of an optimized build of weir, which is many times as fast
 #
 # Differences go to target/differential.txt (or --report FILE), each made as small as possible.
 set -eu
@@ -24,7 +27,8 @@ while [ $# -gt 0 ]; do
             WEIR_TEST_PROGRAM=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/release/weir
             export WEIR_TEST_PROGRAM
             shift ;;
-        *) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
+        --policy) filter=differential::worlds::random_queries; shift ;;
+        *) sed -n '2,11p' "$0" | sed 's/^# \{0,1\}//'; exit 2 ;;
     esac
 done
 mkdir -p "$(dirname "$WEIR_DIFFERENTIAL_REPORT")"

@@ -1,5 +1,7 @@
 //! What policy hides stays hidden, in answers, errors, plans and at the source.
 
+mod attacks;
+
 use crate::harness::{clients::told, world};
 
 /// Each of these answers, or is refused; none may hold a canary, and the process goes on.

@@ -250,11 +250,14 @@ mod tests {
 
     const LARGEST: i128 = 10i128.pow(38) - 1;
 
-    /// Every way to a sum ends alike: `None` in the place of the sum is an error.
+    /// The values, and their sum or none; `None` in the place of that is an error.
+    type Case = (&'static [Option<i128>], Option<Option<i128>>);
+
+    /// Every way to a sum ends alike.
     #[test]
     fn what_does_not_fit_is_an_error() {
         let data_type = DataType::Decimal128(38, 2);
-        let cases: &[(&[Option<i128>], Option<Option<i128>>)] = &[
+        let cases: &[Case] = &[
             (&[], Some(None)),
             (&[None, None], Some(None)),
             (&[Some(1), None, Some(-3)], Some(Some(-2))),
@@ -268,7 +271,8 @@ mod tests {
             let array = Decimal128Array::from(values.to_vec());
             let column: ArrayRef = Arc::new(array.with_data_type(data_type.clone()));
             let mut one = OneSum { sum: 0, count: 0, data_type: data_type.clone() };
-            let found = one.update_batch(&[column.clone()]).and_then(|()| one.evaluate());
+            let found =
+                one.update_batch(std::slice::from_ref(&column)).and_then(|()| one.evaluate());
             let expected_value = expected.map(|sum| ScalarValue::Decimal128(sum, 38, 2));
             assert_eq!(found.ok(), expected_value, "{values:?}");
 
@@ -276,7 +280,7 @@ mod tests {
                 GroupSums { sums: vec![], has_value: vec![], data_type: data_type.clone() };
             // Group 1 gets all of it, group 0 nothing.
             let found = groups
-                .update_batch(&[column.clone()], &vec![1; values.len()], None, 2)
+                .update_batch(std::slice::from_ref(&column), &vec![1; values.len()], None, 2)
                 .and_then(|()| groups.evaluate(EmitTo::All));
             let found = found.ok().map(|sums| ScalarValue::try_from_array(&sums, 1).unwrap());
             assert_eq!(found, expected_value, "{values:?}");
@@ -288,7 +292,7 @@ mod tests {
         let column: ArrayRef = Arc::new(Decimal128Array::from(vec![Some(7), None, Some(9)]));
         let data_type = column.data_type().clone();
         let mut one = OneSum { sum: 0, count: 0, data_type: data_type.clone() };
-        one.update_batch(&[column.clone()]).unwrap();
+        one.update_batch(std::slice::from_ref(&column)).unwrap();
         one.retract_batch(&[column.slice(0, 2)]).unwrap();
         assert_eq!(one.evaluate().unwrap().to_string(), "9");
         one.retract_batch(&[column.slice(2, 1)]).unwrap();
@@ -296,7 +300,7 @@ mod tests {
 
         let filter = BooleanArray::from(vec![Some(true), Some(true), None]);
         let mut groups = GroupSums { sums: vec![], has_value: vec![], data_type };
-        groups.update_batch(&[column.clone()], &[0, 0, 1], Some(&filter), 2).unwrap();
+        groups.update_batch(std::slice::from_ref(&column), &[0, 0, 1], Some(&filter), 2).unwrap();
         let sums = groups.evaluate(EmitTo::First(1)).unwrap();
         assert_eq!(ScalarValue::try_from_array(&sums, 0).unwrap().to_string(), "7");
         let rest = groups.evaluate(EmitTo::All).unwrap();

@@ -8,6 +8,7 @@ mod authorize;
 mod barrier;
 mod casbin;
 mod expression;
+mod fault;
 mod functions;
 mod index;
 mod lint;

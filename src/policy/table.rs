@@ -6,11 +6,19 @@ use datafusion::{
     catalog::{Session, TableProvider},
     common::{DFSchema, Statistics},
     error::{DataFusionError, Result},
-    logical_expr::{Expr, TableProviderFilterPushDown, TableType, lit},
+    logical_expr::{
+        Expr, TableProviderFilterPushDown, TableType, lit,
+        utils::{conjunction, split_conjunction},
+    },
     physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
 };
 
-use super::{ColumnAccess, Grant, ObjectPath, RowFilter, barrier::PolicyBarrierExec, mask};
+use super::{
+    ColumnAccess, Grant, ObjectPath, RowFilter,
+    barrier::PolicyBarrierExec,
+    fault::{self, Fault},
+    mask,
+};
 
 /// A source's table as one principal sees it: hidden columns are absent, masked ones show their
 /// masks, filtered rows do not exist.
@@ -81,6 +89,7 @@ impl PolicyTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
+        asked: &[Expr],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner_schema = DFSchema::try_from(self.inner.schema())?;
         let filter = self.row_filter(&inner_schema)?;
@@ -92,19 +101,27 @@ impl PolicyTable {
             .iter()
             .map(|index| self.shown_column(*index, &inner_schema))
             .collect::<Result<Vec<_>>>()?;
+        // None, unless a test has opened the barrier.
+        let below = conjunction(
+            asked.iter().filter(|_| fault::is_on(Fault::OpenBarrier)).cloned().collect::<Vec<_>>(),
+        );
         let mut needed = BTreeSet::new();
-        for column in filter.iter().chain(&outputs).flat_map(Expr::column_refs) {
+        for column in filter.iter().chain(&below).chain(&outputs).flat_map(Expr::column_refs) {
             needed.insert(inner_schema.index_of_column(column)?);
         }
         let needed: Vec<usize> = needed.into_iter().collect();
-        let filters: Vec<Expr> = filter
-            .iter()
-            .flat_map(|filter| datafusion::logical_expr::utils::split_conjunction(filter))
-            .cloned()
-            .collect();
+        let filters: Vec<Expr> =
+            filter.iter().flat_map(|filter| split_conjunction(filter)).cloned().collect();
         let pushed = self.pushed(&filters)?;
         let scan = self.inner.scan(state, Some(&needed), &pushed, None).await?;
         let scan_schema = DFSchema::try_from(scan.schema())?;
+        let scan: Arc<dyn ExecutionPlan> = match below {
+            Some(below) => Arc::new(FilterExec::try_new(
+                state.create_physical_expr(below, &scan_schema)?,
+                scan,
+            )?),
+            None => scan,
+        };
         // Evaluated here as well when it was pushed: the barrier trusts no source.
         let filtered: Arc<dyn ExecutionPlan> = match filter {
             Some(filter) => {
@@ -154,6 +171,9 @@ impl PolicyTable {
             ColumnAccess::Visible => {
                 Ok(Expr::Column(datafusion::common::Column::from_name(field.name())))
             }
+            ColumnAccess::Masked(_) if fault::is_on(Fault::LostMask) => {
+                Ok(Expr::Column(datafusion::common::Column::from_name(field.name())))
+            }
             ColumnAccess::Masked(mask) => {
                 let expression = mask.expression(field, inner_schema, &self.path)?;
                 mask::check_type(&expression, field.data_type(), inner_schema)?;
@@ -185,7 +205,11 @@ impl TableProvider for PolicyTable {
         if self.is_unrestricted() {
             return self.inner.supports_filters_pushdown(filters);
         }
-        Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
+        let answer = match fault::is_on(Fault::OpenBarrier) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(vec![answer; filters.len()])
     }
 
     async fn scan(
@@ -196,7 +220,7 @@ impl TableProvider for PolicyTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if !self.is_unrestricted() {
-            return self.scan_restricted(state, projection).await;
+            return self.scan_restricted(state, projection, filters).await;
         }
         let projection: Vec<usize> = match projection {
             Some(projection) => projection.iter().map(|index| self.visible[*index]).collect(),
@@ -206,7 +230,7 @@ impl TableProvider for PolicyTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        if !self.is_unrestricted() {
+        if !self.is_unrestricted() && !fault::is_on(Fault::HiddenStatistics) {
             return None;
         }
         let mut statistics = self.inner.statistics()?;

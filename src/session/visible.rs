@@ -376,6 +376,8 @@ fn shown_table(catalog: &Catalog, definition: Arc<TableDefinition>, grant: Grant
         .filter(|index| grant.columns.get(*index) != Some(&ColumnAccess::Hidden))
         .collect();
     let is_restricted = grant.row_filter.is_some();
+    let is_whole =
+        !is_restricted && grant.columns.iter().all(|access| *access == ColumnAccess::Visible);
     let columns = match definition.columns.project(&visible) {
         Ok(columns) => Arc::new(columns),
         Err(_) => Arc::new(datafusion::arrow::datatypes::Schema::empty()),
@@ -389,7 +391,8 @@ fn shown_table(catalog: &Catalog, definition: Arc<TableDefinition>, grant: Grant
         keys: definition.keys.iter().filter_map(|key| shown_key(key, &visible)).collect(),
         // How many rows there are is a hint on those that are hidden.
         rows: definition.statistics.rows.filter(|_| !is_restricted),
-        bytes: definition.statistics.bytes.filter(|_| !is_restricted),
+        // How much room they take, on values too.
+        bytes: definition.statistics.bytes.filter(|_| is_whole),
     }
 }
 

@@ -169,15 +169,29 @@ struct Made {
     columns: Vec<(String, Kind, bool)>,
 }
 
+/// What queries may speak of, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Columns that are not there, each with its table.
+    pub hidden: &'static [(&'static str, &'static str)],
+    /// Predicates may fail for a value, wherever they stand.
+    pub is_daring: bool,
+}
+
 /// The query of a seed with a number.
 pub fn query(seed: u64, number: u64) -> String {
+    query_in(Manner::default(), seed, number)
+}
+
+pub fn query_in(manner: Manner, seed: u64, number: u64) -> String {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
-    let mut generator = Generator { rng, aliases: 0, has_big: false };
+    let mut generator = Generator { manner, rng, aliases: 0, has_big: false };
     generator.top()
 }
 
 struct Generator {
+    manner: Manner,
     rng: ChaCha8Rng,
     aliases: usize,
     /// One big table is enough for a query.
@@ -376,8 +390,10 @@ impl Generator {
         self.has_big |= table.is_big;
         let alias = self.alias("t");
         let has_zeros = self.may("minus zero");
-        let columns =
-            table.columns.iter().filter(|(name, ..)| has_zeros || !["f", "r"].contains(name));
+        let hidden = self.manner.hidden;
+        let columns = table.columns.iter().filter(|(name, ..)| {
+            (has_zeros || !["f", "r"].contains(name)) && !hidden.contains(&(table.name, name))
+        });
         let values = columns.map(|(column, kind, is_tame)| Value {
             sql: format!("{alias}.{column}"),
             kind: *kind,
@@ -806,7 +822,7 @@ impl Generator {
             5 => {
                 format!("{}({})", self.pick(&["floor", "ceil"]), self.column_tame(Kind::Num, scope))
             }
-            _ => format!("{}::numeric(20,2)", self.value(Kind::Int, scope, depth).sql),
+            _ => format!("{}::numeric(22,2)", self.value(Kind::Int, scope, depth).sql),
         };
         Value { sql, kind: Kind::Num, is_tame: false }
     }
@@ -879,8 +895,38 @@ impl Generator {
         Value { sql, kind: Kind::Stamp, is_tame: true }
     }
 
-    /// Of columns and literals: it can't fail, and holds no subquery.
+    /// Fails for some values.
+    fn daring_predicate(&mut self, scope: &Scope) -> String {
+        let (left, comparison) = match self.below(6) {
+            0 => {
+                let (column, zero) =
+                    (self.column(Kind::Int, scope).sql, self.pick(&["0", "3", "7"]));
+                (format!("(10 / ({column} - {zero}))"), self.comparison())
+            }
+            1 => {
+                let to = self.pick(&["integer", "date", "smallint"]);
+                let column = self.column(Kind::Text, scope).sql;
+                return format!("CAST({column} AS {to}) IS NOT NULL");
+            }
+            2 => (format!("({} * 2)", self.column(Kind::Int, scope).sql), self.comparison()),
+            3 => {
+                let column = self.column(Kind::Num, scope).sql;
+                (format!("({column} * {column})"), self.comparison())
+            }
+            4 => (format!("sqrt({})", self.column(Kind::Float, scope).sql), self.comparison()),
+            _ => {
+                let column = self.column(Kind::Int, scope).sql;
+                (format!("CAST({column} AS smallint)"), self.comparison())
+            }
+        };
+        format!("{left} {comparison} {}", self.pick(&["0", "1", "7"]))
+    }
+
+    /// Of columns and literals: it holds no subquery, and can't fail unless it is to.
     fn simple_predicate(&mut self, scope: &Scope) -> String {
+        if self.manner.is_daring && self.one_in(6) {
+            return self.daring_predicate(scope);
+        }
         let kind = self.kind();
         let column = self.column(kind, scope).sql;
         match self.below(14) {

@@ -9,8 +9,11 @@
 //! The queries: `corpus/*.sql` by hand, and `generate` by the thousand; a failing one is made small
 //! (`shrink`). What is known to differ, or to be refused, is in `known`.
 //!
+//! `worlds` asks the same questions of somebody from whom a policy hides a part.
+//!
 //!     cargo test --test integration differential
 //!     tests/differential.sh --queries 100000 --seed 7
+//!     tests/differential.sh --policy --queries 100000 --seed 7
 //!     tests/differential.sh --sql "SELECT max(f) FROM m_edge"
 
 mod answer;
@@ -19,12 +22,14 @@ mod generate;
 mod judge;
 mod known;
 mod shrink;
-mod tables;
+pub mod tables;
+mod worlds;
 
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -40,7 +45,7 @@ use self::{
     judge::{Verdict, is_of_data, judge},
     known::REFUSALS,
 };
-use crate::harness::{ADMIN, Cluster, Connection, Weir, WeirBuilder, tests_folder};
+use crate::harness::{ADMIN, Cluster, Connection, User, Weir, WeirBuilder, tests_folder};
 
 /// Of each of these seeds, [`QUERIES`] are asked.
 const SEEDS: &[u64] = &[1, 2, 3, 4];
@@ -72,11 +77,28 @@ enum Mode {
 
 const MODES: &[Mode] = &[Mode::Auto, Mode::Off, Mode::Always, Mode::Files, Mode::Mixed];
 
+/// Who asks, and what of the tables is there for them.
+struct View {
+    user: User,
+    policy: String,
+    /// Takes away from the oracle's tables what the policy hides.
+    copy: &'static str,
+}
+
+impl View {
+    fn whole() -> Self {
+        let policy = "p, role:admin, *, *, select, , allow\n\
+                      p, role:admin, *, *, explain_remote, , allow\n";
+        Self { user: ADMIN, policy: policy.to_owned(), copy: "" }
+    }
+}
+
 /// PostgreSQL with the tables, and a weir before it and before copies of them.
 struct Machine {
     weir: Weir,
     cluster: Cluster,
     tables: Vec<String>,
+    user: User,
 }
 
 impl Machine {
@@ -85,6 +107,10 @@ impl Machine {
     }
 
     async fn start_with(change: impl FnOnce(WeirBuilder) -> WeirBuilder) -> Self {
+        Self::start_for(View::whole(), change).await
+    }
+
+    async fn start_for(view: View, change: impl FnOnce(WeirBuilder) -> WeirBuilder) -> Self {
         let cluster = Cluster::start();
         cluster.load("postgres", &tests_folder("differential/tables.sql"));
         let source = cluster.connect("machine").await;
@@ -93,20 +119,11 @@ impl Machine {
         fs::create_dir(&root).unwrap();
         tables::write_files(&source, &root).await;
         tables::make_oracle(&source).await;
+        source.batch_execute(view.copy).await.unwrap();
         let tables = tables::names(&source).await;
-        let catalog = format!(
-            "source = \"postgres\"\nurl = \"postgres://owner@127.0.0.1:{}/machine\"\n\
-             schemas = [\"public\"]\n",
-            cluster.port
-        );
-        let weir = change(builder)
-            .catalog("pg", &catalog)
-            .catalog("lake", &format!("source = \"local\"\nroot = \"{}\"\n", root.display()))
-            .policy("p, role:admin, *, *, select, , allow\np, role:admin, *, *, explain_remote, , allow\n")
-            .limit("planning_timeout", "\"120s\"")
-            .user(ADMIN)
-            .start();
-        Self { weir, cluster, tables }
+        let builder = catalogs(change(builder), cluster.port, "machine", &root);
+        let weir = builder.policy(&view.policy).user(view.user).start();
+        Self { weir, cluster, tables, user: view.user }
     }
 
     async fn runner(self: &Arc<Self>) -> Runner {
@@ -115,25 +132,42 @@ impl Machine {
             .batch_execute("SET search_path = oracle; SET statement_timeout = '10s'")
             .await
             .unwrap();
-        let mut modes = Vec::new();
-        for mode in MODES {
-            let database = match mode {
-                Mode::Auto | Mode::Off | Mode::Always => "pg",
-                Mode::Files => "lake",
-                Mode::Mixed => "weir",
-            };
-            let connection = self.weir.connect_to(ADMIN.name, database).await;
-            let pushdown = match mode {
-                Mode::Auto | Mode::Files | Mode::Mixed => "auto",
-                Mode::Off => "off",
-                Mode::Always => "always",
-            };
-            connection.rows(&format!("SET weir.pushdown = {pushdown}")).await.unwrap();
-            connection.rows("SET statement_timeout = '60s'").await.unwrap();
-            modes.push((*mode, connection));
-        }
+        let modes = connections(&self.weir, self.user.name).await;
         Runner { machine: self.clone(), oracle, modes }
     }
+}
+
+/// A database with the tables, and the folder of their files.
+fn catalogs(builder: WeirBuilder, port: u16, database: &str, root: &Path) -> WeirBuilder {
+    let catalog = format!(
+        "source = \"postgres\"\nurl = \"postgres://owner@127.0.0.1:{port}/{database}\"\n\
+         schemas = [\"public\"]\n"
+    );
+    builder
+        .catalog("pg", &catalog)
+        .catalog("lake", &format!("source = \"local\"\nroot = \"{}\"\n", root.display()))
+        .limit("planning_timeout", "\"120s\"")
+}
+
+async fn connections(weir: &Weir, user: &str) -> Vec<(Mode, Connection)> {
+    let mut modes = Vec::new();
+    for mode in MODES {
+        let database = match mode {
+            Mode::Auto | Mode::Off | Mode::Always => "pg",
+            Mode::Files => "lake",
+            Mode::Mixed => "weir",
+        };
+        let connection = weir.connect_to(user, database).await;
+        let pushdown = match mode {
+            Mode::Auto | Mode::Files | Mode::Mixed => "auto",
+            Mode::Off => "off",
+            Mode::Always => "always",
+        };
+        connection.rows(&format!("SET weir.pushdown = {pushdown}")).await.unwrap();
+        connection.rows("SET statement_timeout = '60s'").await.unwrap();
+        modes.push((*mode, connection));
+    }
+    modes
 }
 
 /// One connection to everybody who is asked.

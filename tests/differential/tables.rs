@@ -29,16 +29,23 @@ pub struct Column {
 }
 
 pub async fn names(source: &Client) -> Vec<String> {
-    let sql = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace \
-               AND relkind = 'r' ORDER BY relname";
-    let rows = crate::harness::rows(&source.simple_query(sql).await.unwrap());
+    names_in(source, "public").await
+}
+
+async fn names_in(source: &Client, schema: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace \
+         AND relkind = 'r' ORDER BY relname"
+    );
+    let rows = crate::harness::rows(&source.simple_query(&sql).await.unwrap());
     rows.concat()
 }
 
-async fn columns(source: &Client, table: &str) -> Vec<Column> {
+async fn columns(source: &Client, schema: &str, table: &str) -> Vec<Column> {
     let sql = format!(
         "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute \
-         WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 ORDER BY attnum"
+         WHERE attrelid = '{schema}.{table}'::regclass AND attnum > 0 AND NOT attisdropped \
+         ORDER BY attnum"
     );
     let rows = crate::harness::rows(&source.simple_query(&sql).await.unwrap());
     let column = |row: Vec<String>| match <[String; 3]>::try_from(row) {
@@ -59,7 +66,7 @@ fn is_text(data_type: &str) -> bool {
 pub async fn make_oracle(source: &Client) {
     let mut script = "CREATE SCHEMA oracle;".to_owned();
     for table in names(source).await {
-        let list: Vec<String> = columns(source, &table)
+        let list: Vec<String> = columns(source, "public", &table)
             .await
             .iter()
             .map(|Column { name, data_type, .. }| match is_text(data_type) {
@@ -77,10 +84,14 @@ pub async fn make_oracle(source: &Client) {
 
 /// Writes every table as `<folder>/<table>.parquet`.
 pub async fn write_files(source: &Client, folder: &Path) {
-    for table in names(source).await {
-        let columns = columns(source, &table).await;
+    write_schema(source, "public", folder).await;
+}
+
+pub async fn write_schema(source: &Client, schema: &str, folder: &Path) {
+    for table in names_in(source, schema).await {
+        let columns = columns(source, schema, &table).await;
         let list: Vec<String> = columns.iter().map(printed).collect();
-        let sql = format!("SELECT {} FROM public.{table}", list.join(", "));
+        let sql = format!("SELECT {} FROM {schema}.{table}", list.join(", "));
         let messages = source.simple_query(&sql).await.unwrap();
         let rows: Vec<_> = messages
             .iter()

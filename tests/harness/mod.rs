@@ -8,6 +8,7 @@ pub mod fault;
 pub mod postgres;
 mod server;
 pub mod slt;
+pub mod tap;
 mod world;
 
 pub use clients::{Connection, code, rows};

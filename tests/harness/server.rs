@@ -33,7 +33,7 @@ pub struct WeirBuilder {
     http: u16,
     limits: String,
     catalogs: usize,
-    users: Vec<User>,
+    users: Vec<(&'static str, User)>,
     policy: String,
     canaries: Vec<String>,
     variables: Vec<(&'static str, &'static str)>,
@@ -103,9 +103,19 @@ impl WeirBuilder {
         self
     }
 
-    pub fn user(mut self, user: User) -> Self {
+    pub fn user(self, user: User) -> Self {
+        self.user_of("acme", user)
+    }
+
+    pub fn user_of(mut self, tenant: &'static str, user: User) -> Self {
         self.canaries.push(user.password.to_owned());
-        self.users.push(user);
+        self.users.push((tenant, user));
+        self
+    }
+
+    /// Its log may hold values, because its policy has a hole on purpose.
+    pub fn leaky(mut self) -> Self {
+        self.canaries.clear();
         self
     }
 
@@ -123,11 +133,11 @@ impl WeirBuilder {
         );
         fs::write(self.config_path(), config).unwrap();
         fs::write(self.folder.path().join("policy/policy.csv"), &self.policy).unwrap();
-        for user in &self.users {
+        for (tenant, user) in &self.users {
             let attributes =
                 user.attributes.iter().map(|(key, value)| format!("--attr={key}={value}"));
             let mut command = weir(&["user", "add", user.name]);
-            command.args(["--role", user.role, "--tenant", "acme", "--password-stdin"]);
+            command.args(["--role", user.role, "--tenant", tenant, "--password-stdin"]);
             command.args(attributes).arg("--config").arg(self.config_path());
             let (status, output) = feed(&mut command, user.password);
             assert!(status.success(), "weir user add {}: {output}", user.name);
@@ -164,6 +174,7 @@ impl WeirBuilder {
             std::thread::sleep(Duration::from_millis(20));
         }
         let Self { folder, postgres, flight, http, users, canaries, .. } = self;
+        let users = users.into_iter().map(|(_, user)| user).collect();
         Ok(Weir { child, folder, postgres, flight, http, users, canaries })
     }
 }

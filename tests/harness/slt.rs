@@ -181,6 +181,30 @@ fn text(row: &Row) -> Vec<String> {
         .collect()
 }
 
+/// A row of whatever types; what has no text of its own is shown by its bytes.
+pub fn any_text(row: &Row) -> Vec<String> {
+    let value = |index| match row.try_get::<_, Option<Shown>>(index) {
+        Ok(value) => value.map_or_else(|| "NULL".to_owned(), |value| value.0),
+        Err(_) => match row.try_get::<_, Option<Bytes>>(index) {
+            Ok(bytes) => bytes.map_or_else(|| "NULL".to_owned(), |bytes| bytes.0),
+            Err(error) => error.to_string(),
+        },
+    };
+    (0..row.len()).map(value).collect()
+}
+
+struct Bytes(String);
+
+impl<'a> FromSql<'a> for Bytes {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// A binary value as PostgreSQL would print it.
 pub struct Shown(pub String);
 
