@@ -19,7 +19,7 @@ use datafusion::{
         runtime_env::RuntimeEnvBuilder,
     },
     logical_expr::LogicalPlan,
-    physical_optimizer::{PhysicalOptimizerRule, optimizer::PhysicalOptimizer},
+    physical_optimizer::PhysicalOptimizerRule,
     physical_plan::{ExecutionPlan, execute_stream},
     prelude::SessionConfig,
     scalar::ScalarValue,
@@ -96,11 +96,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
 }
 
 fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    /// Moves a filter over an outer join to the side that has columns of the same names: rows that it
-    /// drops come back filled up with NULL. Filters stand where they belong before plans are physical.
-    const WRONG: &str = "FilterPushdown";
-    let mut rules = PhysicalOptimizer::new().rules;
-    rules.retain(|rule| rule.name() != WRONG);
+    let mut rules = crate::meaning::physical_optimizer_rules();
     rules.push(Arc::new(JoinKeys));
     rules.push(Arc::new(super::interrupt::YieldInJoins));
     rules

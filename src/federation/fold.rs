@@ -7,7 +7,12 @@
 //!
 //! Invariants: a node is folded only whole and only where the source gives the very rows that it
 //! would give. A part of a node may be sent besides (rows that a filter or a LIMIT would drop), and
-//! then the node stays. Nothing is folded across a policy barrier.
+//! then the node stays.
+//!
+//! A policy's filter is the innermost part of its table's statement, and only where the source
+//! evaluates it exactly. Whatever joins it there can't fail for any row (`weir_catalogs::sql`), so that
+//! it does not matter what the source evaluates first; and what stays here sees only the rows that the
+//! policy shows. Masked values are no part of any statement.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -15,13 +20,14 @@ use datafusion::{
     arrow::datatypes::{DataType, Field, Schema},
     catalog::TableProvider,
     common::{
-        Column, DFSchemaRef, JoinType, NullEquality, Result, Statistics, TableReference,
+        Column, DFSchemaRef, JoinType, NullEquality, Result, ScalarValue, Statistics,
+        TableReference,
         tree_node::{Transformed, TreeNode},
     },
     datasource::{provider_as_source, source_as_provider},
     logical_expr::{
-        Aggregate, Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan, Projection,
-        SkipType, Sort, SubqueryAlias, TableScan, TableScanBuilder, Union,
+        Aggregate, BinaryExpr, Distinct, Expr, FetchType, Filter, Join, Limit, LogicalPlan,
+        Operator, Projection, SkipType, Sort, SubqueryAlias, TableScan, TableScanBuilder, Union,
         expr::{AggregateFunction, AggregateFunctionParams},
         utils::{conjunction, split_conjunction},
     },
@@ -46,24 +52,32 @@ const LARGEST_GROUPING: f64 = 0.7;
 /// Moves as much of an optimized plan to the sources as is right and, under
 /// [`PushdownMode::Auto`], as pays off.
 ///
-/// `unrestricted` gives the source's own table, where all that it holds may be seen.
-pub fn fold(
-    plan: LogicalPlan,
-    mode: PushdownMode,
-    unrestricted: Unrestricted,
-) -> Result<LogicalPlan> {
+/// `behind` gives the source's own table, and the policy over it.
+pub fn fold(plan: LogicalPlan, mode: PushdownMode, behind: BehindPolicy) -> Result<LogicalPlan> {
     if mode == PushdownMode::Off {
         return Ok(plan);
     }
-    Folding { mode, unrestricted, names: 0, scans: 0 }.plan(plan)
+    Folding { mode, behind, names: 0, scans: 0 }.plan(plan)
 }
 
-/// See [`fold`].
-pub type Unrestricted = fn(&dyn TableProvider) -> Option<&Arc<dyn TableProvider>>;
+/// See [`fold`]. `None`: nothing is known of what is behind.
+pub type BehindPolicy = fn(&dyn TableProvider) -> Result<Option<Behind<'_>>>;
+
+/// A source's table behind the one that somebody sees of it, whose columns have the same names.
+#[derive(Debug)]
+pub struct Behind<'a> {
+    pub table: &'a Arc<dyn TableProvider>,
+    /// Every row and every value of the columns that are seen is visible.
+    pub is_whole: bool,
+    /// Rows for which this is not true do not exist.
+    pub row_filter: Option<Expr>,
+    /// Visible columns that show something else than their values.
+    pub masked: Vec<&'a str>,
+}
 
 struct Folding {
     mode: PushdownMode,
-    unrestricted: Unrestricted,
+    behind: BehindPolicy,
     /// Column names given away: unique in the whole plan.
     names: usize,
     scans: usize,
@@ -311,7 +325,7 @@ impl Folding {
     }
 
     fn table_scan(&mut self, scan: &TableScan, plan: &LogicalPlan) -> Result<Folded> {
-        match scan_fragment(scan, self.unrestricted)? {
+        match scan_fragment(scan, self.behind)? {
             Some(fragment) => Ok(Folded::Fragment(Box::new(fragment))),
             None => Ok(Folded::Local(plan.clone())),
         }
@@ -714,13 +728,17 @@ impl Inputs for Both<'_> {
 }
 
 /// The scan as a statement; `None`: not a table of an SQL source that may be asked for more.
-fn scan_fragment(scan: &TableScan, unrestricted: Unrestricted) -> Result<Option<Fragment>> {
+fn scan_fragment(scan: &TableScan, behind: BehindPolicy) -> Result<Option<Fragment>> {
     let provider = source_as_provider(&scan.source)?;
-    let Some(inner) = unrestricted(provider.as_ref()) else { return Ok(None) };
-    let Some(table) = inner.downcast_ref::<RemoteTable>() else { return Ok(None) };
+    let Some(behind) = behind(provider.as_ref())? else { return Ok(None) };
+    let Some(table) = behind.table.downcast_ref::<RemoteTable>() else { return Ok(None) };
     let inputs = table.inputs();
     let column = |name: &str| inputs.value(&Column::from_name(name)).ok();
     let fields = scan.projected_schema.fields();
+    let is_masked = |name: &str| behind.masked.contains(&name);
+    if fields.iter().any(|field| is_masked(field.name())) {
+        return Ok(None);
+    }
     let Some(values) = fields.iter().map(|field| column(field.name())).collect() else {
         return Ok(None);
     };
@@ -741,22 +759,39 @@ fn scan_fragment(scan: &TableScan, unrestricted: Unrestricted) -> Result<Option<
         query: Query::all_of(From::Table(table.name())),
         values,
         schema: Arc::clone(&scan.projected_schema),
-        table: Some(Arc::clone(definition)),
+        // How many pages there are tells of rows that are not shown.
+        table: behind.is_whole.then(|| Arc::clone(definition)),
         keys: keys.flatten().collect(),
         // The other half is for names.
         room: table.remote().dialect().limits().statement_bytes / 2,
     };
-    for filter in &scan.filters {
+    if !behind.is_whole && !scan.filters.is_empty() {
+        return Ok(None);
+    }
+    let policy = behind.row_filter.iter().flat_map(required);
+    for filter in policy.chain(&scan.filters) {
         let pushed = push(filter, &inputs).ok().filter(Pushed::is_exact);
         if pushed.and_then(|pushed| fragment.filter(pushed.predicate)).is_none() {
             // The table's own scan looks again at the rows that come.
             return Ok(None);
         }
     }
-    if fragment.capabilities().limit {
+    if behind.is_whole && fragment.capabilities().limit {
         fragment.query.limit = scan.fetch.map(|fetch| fetch as u64);
     }
     Ok(Some(fragment))
+}
+
+/// The conditions that hold where a row filter is true.
+fn required(filter: &Expr) -> Vec<&Expr> {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            [required(left), required(right)].concat()
+        }
+        Expr::IsTrue(inner) => required(inner),
+        Expr::Literal(ScalarValue::Boolean(Some(true)), _) => Vec::new(),
+        condition => vec![condition],
+    }
 }
 
 fn project(mut fragment: Fragment, projection: &Projection) -> Result<Fragment, Refusal> {

@@ -13,7 +13,7 @@ mod join_order;
 #[cfg(test)]
 mod testing;
 
-pub use fold::fold;
+pub use fold::{Behind, fold};
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Deliberate holes, one of which a test may open, to see that it finds them.
 //!
-//! Invariant: nothing of this is in a release build, where [`is_on`] is always false.
+//! Invariant: nothing of this is in a release build, which names none.
 
 /// A rule that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,20 +14,28 @@ pub(super) enum Fault {
 }
 
 /// Whether the variable `WEIR_TEST_FAULT` of the environment names this fault.
-#[cfg(debug_assertions)]
 pub(super) fn is_on(fault: Fault) -> bool {
+    named() == Some(fault)
+}
+
+/// Whether it names any.
+pub(super) fn is_any() -> bool {
+    named().is_some()
+}
+
+#[cfg(debug_assertions)]
+fn named() -> Option<Fault> {
     static NAMED: std::sync::OnceLock<Option<Fault>> = std::sync::OnceLock::new();
-    let named = NAMED.get_or_init(|| {
+    *NAMED.get_or_init(|| {
         #[expect(clippy::disallowed_methods, reason = "no setting: it exists for tests alone")]
         let name = std::env::var("WEIR_TEST_FAULT").ok()?;
         [Fault::OpenBarrier, Fault::LostMask, Fault::HiddenStatistics]
             .into_iter()
             .find(|fault| format!("{fault:?}") == name)
-    });
-    *named == Some(fault)
+    })
 }
 
 #[cfg(not(debug_assertions))]
-pub(super) const fn is_on(_: Fault) -> bool {
-    false
+const fn named() -> Option<Fault> {
+    None
 }

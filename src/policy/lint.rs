@@ -98,11 +98,7 @@ impl<'a> Lint<'a> {
 
     fn roles(&mut self) {
         for membership in &self.rules.memberships {
-            let (member, role) = (&membership.member, &membership.role);
-            let above = self.rules.roles_of(role, &membership.domain);
-            if member == role || above.iter().any(|(name, ..)| name == member) {
-                self.warn(membership.line, format!("{member} and {role} are roles in a circle"));
-            }
+            let role = &membership.role;
             let is_ruled = self.rules.rules.iter().any(|rule| rule.subject == *role);
             let leads_on = self.rules.memberships.iter().any(|other| other.member == *role);
             if role == "role:public" {

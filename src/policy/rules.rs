@@ -159,6 +159,7 @@ impl Rules {
                 mistakes.push(format!("line {number}: {mistake}"));
             }
         }
+        mistakes.extend(rules.circles());
         mistakes.extend(rules.chains_too_long());
         if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
     }
@@ -229,6 +230,17 @@ impl Rules {
             }
         }
         found
+    }
+
+    fn circles(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        for Membership { line, member, role, domain } in &self.memberships {
+            let above = self.roles_of(role, domain);
+            if member == role || above.iter().any(|(name, ..)| name == member) {
+                mistakes.push(format!("line {line}: {member} and {role} are roles in a circle"));
+            }
+        }
+        mistakes
     }
 
     fn chains_too_long(&self) -> Vec<String> {
@@ -347,7 +359,12 @@ fn check_prefix(name: &str, prefixes: &[&str]) -> Result<(), String> {
 }
 
 fn check_domain(domain: &str) -> Result<(), String> {
-    if domain.is_empty() { Err("empty domain, expected a tenant or *".to_owned()) } else { Ok(()) }
+    match domain {
+        "" => Err("empty domain, expected a tenant or *".to_owned()),
+        // Casbin keeps tags, which have no tenant, under this name, in one graph with the roles.
+        "DEFAULT" => Err("a tenant can't have the name DEFAULT".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// `catalog[.schema[.table[.column]]]`; a segment may be `*`.
@@ -424,6 +441,8 @@ mod tests {
             ("p, user:a, *, shop, monitor, , allow", "applies to the object server"),
             ("p, user:a, *, \"shop, select, , allow", "has no end"),
             ("g, user:a, analyst, acme", "must start with"),
+            ("g, user:a, role:b, DEFAULT", "can't have the name DEFAULT"),
+            ("g, role:a, role:a, acme", "role:a and role:a are roles in a circle"),
             ("g2, shop.public.t.c, pii", "must start with"),
         ] {
             let mistakes = Rules::parse(&format!("# comment\n{line}\n")).expect_err(line);

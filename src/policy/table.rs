@@ -13,6 +13,8 @@ use datafusion::{
     physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
 };
 
+use crate::federation::Behind;
+
 use super::{
     ColumnAccess, Grant, ObjectPath, RowFilter,
     barrier::PolicyBarrierExec,
@@ -71,11 +73,24 @@ impl PolicyTable {
         &self.inner
     }
 
-    /// The source's table behind `table`, when its principal sees all rows and values of the columns
-    /// that it has: what is asked of the one may then be asked of the other.
-    pub fn behind(table: &dyn TableProvider) -> Option<&Arc<dyn TableProvider>> {
-        let table = table.downcast_ref::<Self>()?;
-        table.is_unrestricted().then_some(&table.inner)
+    /// The source's table behind `table`, and what stands between them: a part of the one, cut out
+    /// so, may be asked for in the place of the other. `None`: not a table under a policy.
+    pub fn behind(table: &dyn TableProvider) -> Result<Option<Behind<'_>>> {
+        let Some(table) = table.downcast_ref::<Self>() else { return Ok(None) };
+        // A hole that a test has opened is in the barrier.
+        if fault::is_any() && !table.is_unrestricted() {
+            return Ok(None);
+        }
+        let inner_schema = DFSchema::try_from(table.inner.schema())?;
+        let is_masked = |access: &ColumnAccess| matches!(access, ColumnAccess::Masked(_));
+        let masked = table.schema.fields().iter().zip(&table.visible);
+        let masked = masked.filter(|(_, index)| is_masked(&table.grant.columns[**index]));
+        Ok(Some(Behind {
+            table: &table.inner,
+            is_whole: table.is_unrestricted(),
+            row_filter: table.row_filter(&inner_schema)?,
+            masked: masked.map(|(field, _)| field.name().as_str()).collect(),
+        }))
     }
 
     /// Nothing but whole columns may be missing: then a scan is the source's own.

@@ -316,13 +316,6 @@ const WARNINGS: &[(&str, &[&str])] = &[
         &["1: no rule speaks of role:staff"],
     ),
     (
-        "g, role:a, role:b, *\ng, role:b, role:a, *\ng, user:alice, role:a, *\np, role:a, *, shop, select, , allow",
-        &[
-            "1: role:a and role:b are roles in a circle",
-            "2: role:b and role:a are roles in a circle",
-        ],
-    ),
-    (
         "g2, shop.public.orders.id, tag:x\np, role:analyst, *, tag:y, select, , allow",
         &["1: no rule speaks of tag:x", "2: nothing has tag:y"],
     ),

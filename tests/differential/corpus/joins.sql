@@ -58,3 +58,10 @@ SELECT s.id, b.k FROM (SELECT id, k FROM m_edge ORDER BY id LIMIT 5) s LEFT JOIN
 -- A condition over columns of both sides, above an outer join, with names that both sides have.
 SELECT date_trunc('month', t2.dd) AS c3, t1.i4 AS c4 FROM m_twin t1 RIGHT JOIN m_edge t2 ON t1.k = t2.id WHERE date_trunc('month', t1.dd)::date > t2.d AND t2.i4 < 2 ORDER BY 2 DESC, 1 DESC NULLS LAST;
 SELECT t1.w AS c5 FROM m_twin t1 JOIN m_dim t2 ON CASE WHEN t2.ti IS NOT NULL THEN TIMESTAMPTZ '1970-01-01 00:00:00+00' END NOT IN (TIMESTAMPTZ '2024-02-29 12:00:00+05:30');
+
+-- Columns of one name on one side of a join: what a join has no use for is told of the right one.
+SELECT t1.k AS c5 FROM m_twin t1 JOIN m_twin t2 ON t1.k IS NULL = (t2.k IS NULL) JOIN m_dim t3 ON t2.k = t3.id RIGHT JOIN m_dim t4 ON t3.k = t4.id;
+SELECT t1.k, t2.k, t3.k FROM m_edge t1 JOIN m_edge t2 ON t1.b = t2.b JOIN m_dim t3 ON t2.k = t3.id;
+SELECT s.k, t.id FROM (SELECT i4 AS k, k AS i4 FROM m_edge UNION ALL SELECT k, i4 FROM m_twin) s JOIN m_dim t ON s.k = t.id;
+SELECT s.k, t.id FROM (SELECT k + 1 AS k, count(*) AS c FROM m_edge GROUP BY k + 1) s JOIN m_dim t ON s.k = t.id;
+SELECT s.k, t.id FROM (SELECT k AS i4, i4 AS k FROM m_edge) s JOIN m_dim t ON s.k = t.id JOIN m_dim u ON s.i4 = u.id;
