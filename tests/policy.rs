@@ -220,3 +220,42 @@ async fn keys_of_a_join_go_beside_the_policy() {
     let plan = admin.lines(&format!("EXPLAIN ANALYZE {customers}")).await;
     assert!(plan.contains("join_keys=3"), "{plan}");
 }
+
+/// The source does what it would do had the user written the filter; nothing that can fail, and no
+/// masked value, is computed there.
+#[tokio::test]
+async fn a_row_filter_is_part_of_the_statement() {
+    let world = crate::harness::World::start();
+    let analyst = world.weir.connect("analyst").await;
+    for (sql, present, absent) in [
+        (
+            "SELECT region, count(*), sum(amount) FROM sales.orders GROUP BY region",
+            &["'EU'", "GROUP BY", "sum("][..],
+            "",
+        ),
+        (
+            "SELECT c.name, o.amount FROM sales.orders o JOIN sales.customers c ON c.id = o.customer_id",
+            &["'EU'", "INNER JOIN"],
+            "",
+        ),
+        (
+            "SELECT id FROM sales.orders WHERE amount > 1 ORDER BY id LIMIT 2",
+            &["'EU'", "LIMIT 2"],
+            "",
+        ),
+        ("SELECT id FROM sales.orders WHERE 10 / (quantity + 100) >= 0", &["'EU'"], "100"),
+        ("SELECT email, count(*) FROM sales.customers GROUP BY email", &["\"email\""], "GROUP BY"),
+    ] {
+        let mark = world.cluster.mark();
+        let rows = analyst.rows(sql).await.unwrap();
+        assert!(!rows.is_empty(), "{sql}");
+        let statements = world.cluster.statements_since(mark).join("\n");
+        for part in present {
+            assert!(statements.contains(part), "{sql}: {part} in\n{statements}");
+        }
+        assert!(absent.is_empty() || !statements.contains(absent), "{sql}:\n{statements}");
+        analyst.rows("SET weir.pushdown = off").await.unwrap();
+        assert_eq!(analyst.rows(sql).await.unwrap().len(), rows.len(), "{sql}");
+        analyst.rows("RESET weir.pushdown").await.unwrap();
+    }
+}
