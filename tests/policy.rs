@@ -243,7 +243,7 @@ async fn a_row_filter_is_part_of_the_statement() {
             &["'EU'", "LIMIT 2"],
             "",
         ),
-        ("SELECT id FROM sales.orders WHERE 10 / (quantity + 100) >= 0", &["'EU'"], "100"),
+        ("SELECT id FROM sales.orders WHERE 10 / (quantity + 100) >= 0", &["'EU'"], "'100'"),
         ("SELECT email, count(*) FROM sales.customers GROUP BY email", &["\"email\""], "GROUP BY"),
     ] {
         let mark = world.cluster.mark();

@@ -274,7 +274,8 @@ impl Read {
                 let Some(sql) = render(dialect, &query) else { return Ok(Wanted::Everything) };
                 self.keys.add(count);
                 (self.query, self.sql) = (query, sql);
-                Ok(if is_plain && part > MOST { Wanted::Most } else { Wanted::Some })
+                let is_most = is_plain && part > MOST && count <= SHORT_LIST;
+                Ok(if is_most { Wanted::Most } else { Wanted::Some })
             }
         }
     }
@@ -325,6 +326,8 @@ enum Wanted {
 /// Parts of the rows, as far as the range of the keys tells.
 const MOST: f64 = 0.1;
 const USELESS: f64 = 0.95;
+/// Keys that every statement of a read in parts may repeat.
+const SHORT_LIST: usize = 1000;
 
 /// What one partition takes of a shared read.
 fn rows_of(read: Arc<SharedRead>) -> impl Stream<Item = DataFusionResult<RecordBatch>> + Send {

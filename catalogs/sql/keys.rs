@@ -127,7 +127,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The part of the rows that may have these values in a column. Nothing is known: all.
+    /// The part of the rows that may have these values in a column; half, where nothing is known.
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
     fn part(&self, index: usize, values: &Values) -> f64 {
         let column = self.estimates.column_statistics.get(index);
@@ -146,7 +146,7 @@ impl Answer<'_> {
             }),
             Values { .. } => None,
         };
-        part.map_or(1.0, |part| part.min(1.0))
+        part.map_or(0.5, |part| part.min(1.0))
     }
 }
 
