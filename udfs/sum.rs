@@ -289,8 +289,9 @@ mod tests {
 
     #[test]
     fn rows_leave_a_window_and_filters_leave_rows_out() {
-        let column: ArrayRef = Arc::new(Decimal128Array::from(vec![Some(7), None, Some(9)]));
-        let data_type = column.data_type().clone();
+        let data_type = DataType::Decimal128(38, 0);
+        let values = Decimal128Array::from(vec![Some(7), None, Some(9)]);
+        let column: ArrayRef = Arc::new(values.with_data_type(data_type.clone()));
         let mut one = OneSum { sum: 0, count: 0, data_type: data_type.clone() };
         one.update_batch(std::slice::from_ref(&column)).unwrap();
         one.retract_batch(&[column.slice(0, 2)]).unwrap();

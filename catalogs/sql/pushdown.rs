@@ -181,6 +181,17 @@ pub enum Compare {
     Label,
 }
 
+impl Compare {
+    /// The same, under another collation if it is of text.
+    pub fn collated(self, collation: Collation) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(collation),
+            Self::PaddedText(_) => Self::PaddedText(collation),
+            other => other,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collation {
     /// Equal means the same bytes.

@@ -3,7 +3,10 @@
 //! Invariant: names and literals are written by the dialect's two writers and by nothing else, and
 //! [`Sql`] is made only here. `None` means "not known, so not pushed", never "left out".
 
-use std::{cell::Cell, fmt};
+use std::{
+    cell::Cell,
+    fmt::{self, Write as _},
+};
 
 use crate::QueryLabel;
 
@@ -117,14 +120,19 @@ pub trait Dialect: fmt::Debug + Send + Sync {
     /// What stands between SELECT and FROM when only the number of rows counts.
     fn no_columns(&self, out: &mut String);
 
-    /// One key of ORDER BY: NULLs stand where `nulls_first` says, whatever the source's habit.
+    /// One key of ORDER BY: NULLs stand where `nulls_first` says, whatever the source's habit. As
+    /// SQL:2003 writes it, unless a source knows no NULLS FIRST.
     fn order_key(
         &self,
         out: &mut String,
         operand: &str,
         is_descending: bool,
         nulls_first: bool,
-    ) -> Option<()>;
+    ) -> Option<()> {
+        let direction = if is_descending { "DESC" } else { "ASC" };
+        let nulls = if nulls_first { "FIRST" } else { "LAST" };
+        write!(out, "{operand} {direction} NULLS {nulls}").ok()
+    }
 
     /// What follows ORDER BY (or its place, when `is_ordered` is false), with the space before it.
     fn limit(

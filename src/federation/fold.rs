@@ -128,7 +128,7 @@ impl Fragment {
         self.query.group_by.is_none() && !self.is_limited()
     }
 
-    /// Adds a predicate; `None`: the dialect can't write it, or it is too long.
+    /// Adds a predicate; `None`: the dialect can't write it, or it is too long, and nothing is changed.
     fn filter(&mut self, predicate: Scalar) -> Option<()> {
         let bytes = sql::rendered_bytes(self.remote.dialect(), &predicate)?;
         self.room = self.room.checked_sub(bytes)?;
@@ -139,10 +139,8 @@ impl Fragment {
 
 impl Folding {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        match self.node(&plan)? {
-            Folded::Fragment(fragment) => self.scan_of(*fragment, &plan, Vec::new()),
-            Folded::Local(plan) => Ok(plan),
-        }
+        let folded = self.node(&plan)?;
+        self.ended(folded, &plan, Vec::new())
     }
 
     fn node(&mut self, plan: &LogicalPlan) -> Result<Folded> {
@@ -221,12 +219,8 @@ impl Folding {
         let reason = format!("{} runs here", name(plan));
         let mut inputs = Vec::new();
         for input in plan.inputs() {
-            inputs.push(match self.node(input)? {
-                Folded::Fragment(fragment) => {
-                    self.scan_of(*fragment, input, vec![reason.clone()])?
-                }
-                Folded::Local(input) => input,
-            });
+            let folded = self.node(input)?;
+            inputs.push(self.ended(folded, input, vec![reason.clone()])?);
         }
         self.with_inputs(plan, inputs)
     }
@@ -240,6 +234,19 @@ impl Folding {
             .map_subqueries(|subquery| self.plan(subquery).map(Transformed::yes))?
             .data;
         Ok(Folded::Local(plan))
+    }
+
+    /// What a node has become, as a plan: a fragment does not grow beyond it.
+    fn ended(
+        &mut self,
+        folded: Folded,
+        plan: &LogicalPlan,
+        notes: Vec<String>,
+    ) -> Result<LogicalPlan> {
+        match folded {
+            Folded::Fragment(fragment) => self.scan_of(*fragment, plan, notes),
+            Folded::Local(plan) => Ok(plan),
+        }
     }
 
     /// Ends a fragment: the source's answer in the place of the node that it stands for. Where no
@@ -370,7 +377,6 @@ impl Folding {
         }
         let (mut residue, mut notes, mut is_changed) = (Vec::new(), Vec::new(), false);
         for part in split_conjunction(&filter.predicate) {
-            let before = fragment.clone();
             let refusal = match push(part, &fragment) {
                 Ok(pushed) => match fragment.filter(pushed.predicate) {
                     Some(()) => {
@@ -380,10 +386,7 @@ impl Folding {
                             Precision::Inexact => Refusal::SUPERSET,
                         }
                     }
-                    None => {
-                        fragment = before;
-                        Refusal::new("the statement would be too long")
-                    }
+                    None => Refusal::new("the statement would be too long"),
                 },
                 Err(refusal) => refusal,
             };
@@ -518,11 +521,8 @@ impl Folding {
             _ => Refusal::new("its other side is elsewhere"),
         };
         let note = format!("{} Join: {refusal}", join.join_type);
-        let mut side = |folded, plan: &LogicalPlan| match folded {
-            Folded::Fragment(fragment) => self.scan_of(*fragment, plan, vec![note.clone()]),
-            Folded::Local(plan) => Ok(plan),
-        };
-        let inputs = vec![side(left, &join.left)?, side(right, &join.right)?];
+        let left = self.ended(left, &join.left, vec![note.clone()])?;
+        let inputs = vec![left, self.ended(right, &join.right, vec![note])?];
         self.with_inputs(plan, inputs)
     }
 
@@ -630,10 +630,8 @@ impl Folding {
             None => Refusal::new("a part is elsewhere"),
         };
         let note = format!("Union: {refusal}");
-        let inputs = parts.into_iter().zip(&union.inputs).map(|(part, input)| match part {
-            Folded::Fragment(fragment) => self.scan_of(*fragment, input, vec![note.clone()]),
-            Folded::Local(plan) => Ok(plan),
-        });
+        let inputs = parts.into_iter().zip(&union.inputs);
+        let inputs = inputs.map(|(part, input)| self.ended(part, input, vec![note.clone()]));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         self.with_inputs(plan, inputs)
     }
@@ -686,11 +684,7 @@ impl Folding {
         // Collations of several parts have no order in common.
         let none = Collation { is_deterministic: false, is_bytewise: false };
         let values = first.values.iter().zip(&names).map(|(value, name)| RemoteValue {
-            compare: match value.compare {
-                Compare::Text(_) => Compare::Text(none),
-                Compare::PaddedText(_) => Compare::PaddedText(none),
-                other => other,
-            },
+            compare: value.compare.collated(none),
             magnitude: None,
             ..value.named(name)
         });
@@ -807,10 +801,9 @@ fn grouped(value: &RemoteValue) -> Result<RemoteValue, Refusal> {
     if matches!(bare, Scalar::Literal(_)) {
         return Err(Refusal::new("it groups by a constant"));
     }
-    let compare = match (value.compare, &bare) {
-        (Compare::Text(_), Scalar::Bytewise(_)) => Compare::Text(BYTEWISE),
-        (Compare::PaddedText(_), Scalar::Bytewise(_)) => Compare::PaddedText(BYTEWISE),
-        (compare, _) => compare,
+    let compare = match &bare {
+        Scalar::Bytewise(_) => value.compare.collated(BYTEWISE),
+        _ => value.compare,
     };
     Ok(RemoteValue { bare, compare, ..value.clone() })
 }
@@ -881,11 +874,7 @@ fn aggregate_of(function: &AggregateFunction, fragment: &Fragment) -> Result<Rem
                 return Err(Refusal::new(format!("{name} of this type is not known everywhere")));
             }
             let operand = value.orderable()?;
-            let compare = match value.compare {
-                Compare::Text(_) => Compare::Text(BYTEWISE),
-                Compare::PaddedText(_) => Compare::PaddedText(BYTEWISE),
-                other => other,
-            };
+            let compare = value.compare.collated(BYTEWISE);
             let function = if name == "min" { sql::Aggregate::Min } else { sql::Aggregate::Max };
             let bare = aggregate(function, Some(operand));
             Ok(RemoteValue { bare, compare, ..value })

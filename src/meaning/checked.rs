@@ -17,9 +17,7 @@ use datafusion::{
         ScalarUDF, Subquery, binary_expr, cast,
         expr::{InSubquery, ScalarFunction},
         expr_rewriter::NamePreserver,
-        lit,
-        utils::merge_schema,
-        when,
+        lit, when,
     },
     optimizer::{Analyzer, AnalyzerRule},
 };
@@ -46,10 +44,7 @@ impl AnalyzerRule for CheckValues {
 }
 
 fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut schema = merge_schema(&node.inputs());
-    if let LogicalPlan::TableScan(scan) = &node {
-        schema = DFSchema::clone(&scan.projected_schema);
-    }
+    let schema = super::input_schema(&node);
     let names = NamePreserver::new(&node);
     let is_sort = matches!(node, LogicalPlan::Sort(_));
     node.map_expressions(|expression| {

@@ -8,7 +8,6 @@ use datafusion::{
     },
     logical_expr::{
         BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, expr_rewriter::NamePreserver, lit,
-        utils::merge_schema,
     },
     optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule},
 };
@@ -35,10 +34,7 @@ impl OptimizerRule for CompareDays {
         plan: LogicalPlan,
         _: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let mut schema = merge_schema(&plan.inputs());
-        if let LogicalPlan::TableScan(scan) = &plan {
-            schema = DFSchema::clone(&scan.projected_schema);
-        }
+        let schema = super::input_schema(&plan);
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expression| {
             let name = names.save(&expression);

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use datafusion::{
-    logical_expr::ScalarUDF,
+    common::DFSchema,
+    logical_expr::{LogicalPlan, ScalarUDF, utils::merge_schema},
     optimizer::{Optimizer, OptimizerRule},
 };
 
@@ -32,6 +33,14 @@ pub use checked::analyzer_rules;
 pub use names::physical_optimizer_rules;
 pub use syntax::correct_syntax;
 pub use types::correct;
+
+/// The columns that the expressions of a node read.
+fn input_schema(node: &LogicalPlan) -> DFSchema {
+    match node {
+        LogicalPlan::TableScan(scan) => DFSchema::clone(&scan.projected_schema),
+        node => merge_schema(&node.inputs()),
+    }
+}
 
 /// Functions under PostgreSQL's names, in the place of the engine's own.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {

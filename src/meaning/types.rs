@@ -13,7 +13,6 @@ use datafusion::{
     logical_expr::{
         Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, cast,
         expr::InList, expr_rewriter::NamePreserver, type_coercion::binary::comparison_coercion,
-        utils::merge_schema,
     },
 };
 
@@ -24,10 +23,7 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
     // What stands above a change reads other types.
     let mut is_any_changed = false;
     let corrected = plan.transform_up_with_subqueries(|node| {
-        let mut schema = merge_schema(&node.inputs());
-        if let LogicalPlan::TableScan(scan) = &node {
-            schema = DFSchema::clone(&scan.projected_schema);
-        }
+        let schema = super::input_schema(&node);
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expression| {
             let name = names.save(&expression);

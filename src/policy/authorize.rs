@@ -85,6 +85,20 @@ fn each_scan(
     Ok(())
 }
 
+/// The first table of which something holds.
+fn first_scan(
+    plan: &LogicalPlan,
+    mut holds: impl FnMut(&PolicyTable, &TableScan) -> bool,
+) -> DataFusionResult<Option<ObjectPath>> {
+    let mut found = None;
+    each_scan(plan, |table, scan| {
+        if found.is_none() && holds(table, scan) {
+            found = Some(table.path().clone());
+        }
+    })?;
+    Ok(found)
+}
+
 /// Asks the policy anew for every occurrence of a table in `plan`, and puts what the principal may
 /// see in its place. Runs at every execute: what was allowed at prepare may be revoked since.
 pub fn authorize(
@@ -177,12 +191,7 @@ pub fn authorize_explain(
     principal: &Principal,
     plan: &AuthorizedPlan,
 ) -> Result<()> {
-    let mut refused: Option<ObjectPath> = None;
-    each_scan(&plan.plan, |table, _| {
-        if !policy.may_explain(principal, table.path()) {
-            refused.get_or_insert_with(|| table.path().clone());
-        }
-    })?;
+    let refused = first_scan(&plan.plan, |table, _| !policy.may_explain(principal, table.path()))?;
     match refused {
         None => Ok(()),
         Some(table) => Err(Error::new(
@@ -200,8 +209,7 @@ pub fn authorize_copy(
     principal: &Principal,
     optimized: &LogicalPlan,
 ) -> Result<()> {
-    let mut refused: Option<ObjectPath> = None;
-    each_scan(optimized, |table, scan| {
+    let refused = first_scan(optimized, |table, scan| {
         let schema = datafusion::catalog::TableProvider::schema(table);
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let columns: Vec<&str> = match &scan.projection {
@@ -211,9 +219,7 @@ pub fn authorize_copy(
                 names.enumerate().filter(is_used).map(|(_, name)| name).collect()
             }
         };
-        if !policy.may_copy(principal, table.path(), &columns) {
-            refused.get_or_insert_with(|| table.path().clone());
-        }
+        !policy.may_copy(principal, table.path(), &columns)
     })?;
     match refused {
         None => Ok(()),

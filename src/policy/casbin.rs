@@ -482,10 +482,8 @@ fn casbin_refused(error: casbin::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::auth::{RoleName, TenantName, UserName};
+    use crate::policy::tests::{self, show};
 
     const POLICY: &str = "
 g, user:alice, role:analyst, acme
@@ -504,36 +502,11 @@ p, role:admin, *, server, admin, , allow
 ";
 
     fn principal(name: &str, roles: &[&str], tenant: &str) -> Principal {
-        Principal {
-            name: UserName::parse(name).unwrap(),
-            roles: roles.iter().map(|role| RoleName::parse(role).unwrap()).collect(),
-            tenant: TenantName::parse(tenant).unwrap(),
-            attributes: BTreeMap::from([("regions".into(), vec!["EU".into(), "O'X".into()])]),
-        }
+        tests::principal(name, roles, tenant, &[("regions", "EU"), ("regions", "O'X")])
     }
 
     fn shop(table: &str) -> ObjectPath {
         ObjectPath { catalog: "shop".into(), schema: "public".into(), table: table.into() }
-    }
-
-    /// Columns as `+name`, `-name` (hidden), `*name` (masked), then the row filter.
-    fn show(access: &Access, columns: &[&str]) -> String {
-        let Access::Granted(grant) = access else { return "denied".into() };
-        let mut shown: Vec<String> = columns
-            .iter()
-            .zip(&grant.columns)
-            .map(|(name, access)| match access {
-                ColumnAccess::Visible => format!("+{name}"),
-                ColumnAccess::Hidden => format!("-{name}"),
-                ColumnAccess::Masked(_) => format!("*{name}"),
-            })
-            .collect();
-        match &grant.row_filter {
-            None => {}
-            Some(RowFilter::Nothing) => shown.push("| nothing".into()),
-            Some(RowFilter::Sql(predicate)) => shown.push(format!("| {predicate}")),
-        }
-        shown.join(" ")
     }
 
     #[tokio::test]

@@ -7,7 +7,12 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 use crate::auth::{RoleName, TenantName, UserName};
 
-fn principal(name: &str, roles: &[&str], tenant: &str, attributes: &[(&str, &str)]) -> Principal {
+pub(super) fn principal(
+    name: &str,
+    roles: &[&str],
+    tenant: &str,
+    attributes: &[(&str, &str)],
+) -> Principal {
     let mut grouped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, value) in attributes {
         grouped.entry((*key).to_owned()).or_default().push((*value).to_owned());
@@ -34,7 +39,7 @@ async fn loaded(text: &str) -> CasbinPolicy {
 }
 
 /// Columns as `+name`, `-name` (hidden), `*name` (masked), then the row filter.
-fn show(access: &Access, columns: &[&str]) -> String {
+pub(super) fn show(access: &Access, columns: &[&str]) -> String {
     let Access::Granted(grant) = access else { return "denied".into() };
     let mut shown: Vec<String> = columns
         .iter()

@@ -147,18 +147,6 @@ impl Dialect for Oracle {
         out.push_str(" NULL");
     }
 
-    fn order_key(
-        &self,
-        out: &mut String,
-        operand: &str,
-        is_descending: bool,
-        nulls_first: bool,
-    ) -> Option<()> {
-        let direction = if is_descending { "DESC" } else { "ASC" };
-        let nulls = if nulls_first { "FIRST" } else { "LAST" };
-        write!(out, "{operand} {direction} NULLS {nulls}").ok()
-    }
-
     fn limit(
         &self,
         out: &mut String,
