@@ -76,6 +76,75 @@ async fn the_source_is_asked_for_what_is_needed() {
     }
 }
 
+/// A join of files with large tables, a list of keys that the tables' source is asked for, and the number
+/// of rows.
+const KEYS: &[(&str, &[i32], usize)] = &[
+    // Two columns of one name.
+    (
+        "SELECT n.label, e.id, n.id FROM lake.web.events e JOIN sales.numbers n ON n.id = e.id",
+        &[1, 2, 3, 4, 5],
+        5,
+    ),
+    // Compared as wider integers.
+    (
+        "SELECT n.label FROM sales.numbers n JOIN lake.web.events e ON e.customer_id = n.id",
+        &[1, 2, 9],
+        4,
+    ),
+    (
+        "SELECT e.id, n.label FROM lake.web.events e
+         LEFT JOIN sales.numbers n ON n.id = e.id + 6 AND n.bucket = e.customer_id",
+        &[7, 8, 9, 10, 11],
+        5,
+    ),
+    (
+        "SELECT a.label, b.label FROM lake.web.events e JOIN sales.numbers a ON a.id = e.id
+         JOIN lake.web.events f ON f.id = a.id JOIN sales.numbers b ON b.id = f.customer_id",
+        &[1, 2, 9],
+        4,
+    ),
+    (
+        "SELECT e.kind, s.many FROM lake.web.events e
+         JOIN (SELECT id, count(label) AS many FROM sales.numbers GROUP BY id) s ON s.id = e.id",
+        &[1, 2, 3, 4, 5],
+        5,
+    ),
+    (
+        "SELECT n.label FROM lake.web.events e
+         JOIN (SELECT id, label FROM sales.numbers
+               UNION ALL SELECT bucket, label FROM sales.numbers WHERE id < 10) n ON e.id = n.id",
+        &[1, 2, 3, 4, 5],
+        10,
+    ),
+    (
+        "SELECT id, label FROM sales.numbers WHERE id IN (SELECT customer_id FROM lake.web.events)",
+        &[1, 2, 9],
+        3,
+    ),
+];
+
+#[tokio::test]
+async fn the_source_is_asked_for_the_keys_of_a_join() {
+    let world = World::start();
+    let admin = world.weir.connect("admin").await;
+    for (sql, keys, rows) in KEYS {
+        let mark = world.cluster.mark();
+        assert_eq!(admin.rows(sql).await.unwrap().len(), *rows, "{sql}");
+        let statements = world.cluster.statements_since(mark).join("\n");
+        let is_asked = statements.split(" IN (").skip(1).any(|list| numbers(list) == *keys);
+        assert!(is_asked, "{sql}: {keys:?} in\n{statements}");
+    }
+}
+
+/// Of a list such as `'2'::pg_catalog.int4, '1'::pg_catalog.int4)`, in order.
+fn numbers(list: &str) -> Vec<i32> {
+    let items = list.split(')').next().unwrap_or_default().split(", ");
+    let number = |item: &str| item.split('\'').nth(1)?.parse().ok();
+    let mut numbers: Vec<i32> = items.filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// A name in a comment can't end it.
 #[tokio::test]
 async fn constants_arrive_as_they_are() {

@@ -343,6 +343,64 @@ async fn constants_mean_the_same_at_the_server() {
     }
 }
 
+/// Any characters but NUL, those more often that careless quoting stumbles over.
+fn random_texts(seed: u64, count: usize) -> Vec<String> {
+    const ODD: &[char] =
+        &['\'', '"', '\\', '\\', '$', ';', '-', '/', '*', '\n', '\r', ' ', '\u{301}'];
+    let mut state = seed;
+    // SplitMix64 (Steele, Lea, Flood 2014).
+    let mut random = move |below: u64| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    };
+    let mut character = move || {
+        let range = match random(8) {
+            0..3 => return ODD[usize::try_from(random(ODD.len() as u64)).unwrap()],
+            3..5 => 1..0x80,
+            5 => 0x80..0x800,
+            6 => 0x800..0x1_0000,
+            _ => 0x1_0000..0x11_0000,
+        };
+        let code = range.start + random(range.end - range.start);
+        // In the place of half of a surrogate pair.
+        u32::try_from(code).ok().and_then(char::from_u32).unwrap_or('\u{fffd}')
+    };
+    (0..count).map(|number| (0..number % 40).map(|_| character()).collect()).collect()
+}
+
+#[tokio::test]
+async fn any_text_is_a_constant_and_a_name() {
+    let cluster = Cluster::start();
+    let admin = cluster.admin().await;
+    for (seed, setting) in [(1, "on"), (2, "off")] {
+        let set = format!("SET standard_conforming_strings = {setting}");
+        admin.batch_execute(&set).await.unwrap();
+        for texts in random_texts(seed, 20_000).chunks(400) {
+            let (mut sql, mut names) = ("SELECT 1".to_owned(), vec!["?column?"]);
+            for text in texts {
+                sql.push_str(", ");
+                dialect::Postgres.literal(&mut sql, &Literal::Text(text.clone())).unwrap();
+                let mut name = String::new();
+                if dialect::Postgres.identifier(&mut name, text).is_some() {
+                    sql.push_str(" AS ");
+                    sql.push_str(&name);
+                    names.push(text);
+                } else {
+                    assert!(text.is_empty() || text.len() > 63, "{text:?}");
+                    names.push("text");
+                }
+            }
+            let row = admin.query_one(&sql, &[]).await.unwrap();
+            let found: Vec<&str> = row.columns().iter().map(|column| column.name()).collect();
+            assert_eq!(found, names, "seed {seed}");
+            let values: Vec<String> = (1..row.len()).map(|index| row.get(index)).collect();
+            assert_eq!(values, texts, "seed {seed}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn any_name_of_a_column_can_be_read() {
     let cluster = Cluster::start();

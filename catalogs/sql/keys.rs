@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use arrow::{array::Array, datatypes::Schema};
+use arrow::{
+    array::Array,
+    datatypes::{DataType, Schema},
+};
 use datafusion::{
     common::{
         Result as DataFusionResult, ScalarValue, Statistics,
@@ -21,8 +24,8 @@ use datafusion::{
     physical_expr::{
         PhysicalExpr, ScalarFunctionExpr,
         expressions::{
-            BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr,
-            Literal,
+            BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr,
+            IsNullExpr, Literal,
         },
     },
     physical_optimizer::PhysicalOptimizerRule,
@@ -116,12 +119,11 @@ pub(super) async fn wait(
             domain = domain.and(Domain::of(&filter.current()?, schema));
         }
     }
-    Ok(domain.keys(&Answer { schema, values, estimates }, dialect))
+    Ok(domain.keys(&Answer { values, estimates }, dialect))
 }
 
-/// The columns of a statement, by their names here.
+/// The columns of a statement. A predicate calls them by their positions, which no two share.
 struct Answer<'a> {
-    schema: &'a Schema,
     values: &'a [RemoteValue],
     estimates: &'a Statistics,
 }
@@ -152,7 +154,7 @@ impl Answer<'_> {
 
 impl Inputs for Answer<'_> {
     fn value(&self, column: &datafusion::common::Column) -> Result<RemoteValue, Refusal> {
-        let index = self.schema.index_of(&column.name).ok();
+        let index = column.name.parse::<usize>().ok();
         let value = index.and_then(|index| self.values.get(index));
         value.cloned().ok_or_else(|| Refusal::new("the column is not of the statement"))
     }
@@ -236,7 +238,7 @@ impl Domain {
                     Operator::LtEq => Values { high: value, ..Values::default() },
                     _ => Values { list: value.map(|value| vec![value]), ..Values::default() },
                 };
-                Self::column(index, values)
+                Self::column(index, values.of(schema.field(index).data_type()))
             }
             _ => Self::everything(),
         }
@@ -252,11 +254,14 @@ impl Domain {
         else {
             return Self::everything();
         };
-        let among = |list| Values { list: Some(list), ..Values::default() };
+        let among = |list, index: usize| {
+            let values = Values { list: Some(list), ..Values::default() };
+            values.of(schema.field(index).data_type())
+        };
         if let Some(index) = position(list.expr(), schema) {
             // Nothing equals NULL.
             let values = values.into_iter().filter(|value| !value.is_null()).cloned();
-            return Self::column(index, among(values.collect()));
+            return Self::column(index, among(values.collect(), index));
         }
         let Some(tuple) = list.expr().downcast_ref::<ScalarFunctionExpr>() else {
             return Self::everything();
@@ -272,7 +277,7 @@ impl Domain {
             // A join that takes NULL for equal says so beside the list, not in it.
             let has_null = parts.iter().any(ScalarValue::is_null);
             parts.retain(|part| !part.is_null());
-            domain = domain.and(Self::column(index, Values { has_null, ..among(parts) }));
+            domain = domain.and(Self::column(index, Values { has_null, ..among(parts, index) }));
         }
         domain
     }
@@ -310,13 +315,8 @@ impl Domain {
             if values.list.as_ref().is_some_and(Vec::is_empty) && !values.has_null {
                 return Keys::Nothing;
             }
-            let name = answer.schema.field(index).name();
-            // Predicates speak of columns by name.
-            if !answer.schema.index_of(name).is_ok_and(|first| first == index) {
-                continue;
-            }
             let values_part = answer.part(index, &values);
-            if let Some((predicate, keys)) = values.predicate(name, answer, dialect) {
+            if let Some((predicate, keys)) = values.predicate(index, answer, dialect) {
                 predicates.push(predicate);
                 count += keys;
                 part = part.min(values_part);
@@ -331,6 +331,21 @@ impl Domain {
 }
 
 impl Values {
+    /// Of a column of this type, whose values were compared as wider integers.
+    fn of(self, data_type: &DataType) -> Self {
+        let own = |value: ScalarValue| {
+            let is_wider = data_type.is_integer() && value.data_type() != *data_type;
+            // No value of the column is one that does not fit.
+            if is_wider { value.cast_to(data_type).ok() } else { Some(value) }
+        };
+        Self {
+            list: self.list.map(|list| list.into_iter().filter_map(own).collect()),
+            low: self.low.and_then(own),
+            high: self.high.and_then(own),
+            has_null: self.has_null,
+        }
+    }
+
     fn and(self, other: Self) -> Self {
         let list = match (self.list, other.list) {
             (Some(left), Some(right)) if right.len() < left.len() => Some(right),
@@ -378,12 +393,13 @@ impl Values {
     /// listed.
     fn predicate(
         self,
-        name: &str,
+        index: usize,
         answer: &Answer<'_>,
         dialect: &dyn Dialect,
     ) -> Option<(Scalar, usize)> {
         let limits = dialect.limits();
-        let column = || Expr::Column(datafusion::common::Column::new_unqualified(name));
+        let column =
+            || Expr::Column(datafusion::common::Column::new_unqualified(index.to_string()));
         let pushed = |expr: &Expr| push(expr, answer).ok().map(|pushed| pushed.predicate);
         let null = match self.has_null {
             // A source that can't find NULL must be asked for all rows.
@@ -426,10 +442,27 @@ impl Values {
     }
 }
 
+/// The column that an expression is, if need be as a wider integer.
 fn position(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<usize> {
+    if let Some(cast) = expr.downcast_ref::<CastExpr>() {
+        let index = position(cast.expr(), schema)?;
+        return widens(schema.field(index).data_type(), cast.cast_type()).then_some(index);
+    }
     let column = expr.downcast_ref::<Column>()?;
     let field = schema.fields().get(column.index())?;
     (field.name() == column.name()).then(|| column.index())
+}
+
+/// Whether every integer of one type is one of the other, which has more.
+pub fn widens(from: &DataType, to: &DataType) -> bool {
+    let bits = |data_type: &DataType| match data_type {
+        DataType::Int8 => Some(8),
+        DataType::Int16 => Some(16),
+        DataType::Int32 => Some(32),
+        DataType::Int64 => Some(64),
+        _ => None,
+    };
+    bits(from).zip(bits(to)).is_some_and(|(from, to)| from < to)
 }
 
 fn field(value: &ScalarValue, place: usize) -> Option<ScalarValue> {
@@ -466,8 +499,8 @@ fn extreme(values: &[ScalarValue], wanted: std::cmp::Ordering) -> Option<ScalarV
 mod tests {
     #![allow(clippy::unwrap_used)]
     use arrow::{
-        array::{ArrayRef, Int32Array},
-        datatypes::{DataType, Field},
+        array::{ArrayRef, Int32Array, Int64Array},
+        datatypes::Field,
     };
     use datafusion::physical_expr::expressions::{self, col, is_null, lit};
 
@@ -499,6 +532,10 @@ mod tests {
             Operator::And,
             binary(column(), Operator::LtEq, lit(high)),
         )
+    }
+
+    fn wide(name: &str) -> Arc<dyn PhysicalExpr> {
+        Arc::new(CastExpr::new(col(name, &schema()).unwrap(), DataType::Int64, None))
     }
 
     fn ints(values: impl IntoIterator<Item = i32>) -> Option<Vec<ScalarValue>> {
@@ -553,6 +590,26 @@ mod tests {
             (
                 binary(col("a", &schema()).unwrap(), Operator::GtEq, lit(ScalarValue::Int32(None))),
                 everything(),
+            ),
+            // Compared as wider integers: what fits in neither is in no row.
+            (
+                Arc::new(
+                    InListExpr::try_new_from_array(
+                        wide("a"),
+                        Arc::new(Int64Array::from(vec![1, i64::MAX, 2])),
+                        false,
+                        &schema(),
+                    )
+                    .unwrap(),
+                ),
+                list(0, ints([1, 2]), false),
+            ),
+            (binary(wide("a"), Operator::LtEq, lit(i64::MAX)), {
+                Domain::column(0, Values::default())
+            }),
+            (
+                binary(wide("a"), Operator::GtEq, lit(5_i64)),
+                Domain::column(0, Values { low: Some(5.into()), ..Values::default() }),
             ),
             // A column of another plan.
             (binary(Arc::new(Column::new("b", 0)), Operator::Eq, lit(1)), everything()),

@@ -30,7 +30,7 @@ pub use ir::{
     Aggregate, Arithmetic, CastType, Comparison, From, JoinKind, Literal, OrderBy, Output, Pattern,
     Query, Scalar, TableName,
 };
-pub use keys::JoinKeys;
+pub use keys::{JoinKeys, widens};
 pub use pushdown::{
     Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
     RemoteValue, TableInputs, push, push_value,

@@ -96,7 +96,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
 }
 
 fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = crate::meaning::physical_optimizer_rules();
+    let mut rules = crate::federation::physical_optimizer_rules();
     rules.push(Arc::new(JoinKeys));
     rules.push(Arc::new(super::interrupt::YieldInJoins));
     rules

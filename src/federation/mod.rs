@@ -7,6 +7,7 @@
 //!
 //! Invariant: the answer with pushdown equals the answer without it.
 
+mod dynamic_filters;
 pub mod estimate;
 mod fold;
 mod join_order;
@@ -22,6 +23,7 @@ use datafusion::{
     execution::SessionState,
     logical_expr::LogicalPlan,
     optimizer::{Optimizer, OptimizerRule, optimize_projections::OptimizeProjections},
+    physical_optimizer::{PhysicalOptimizerRule, optimizer::PhysicalOptimizer},
 };
 
 /// The optimizer's rules, in the order in which they run.
@@ -31,6 +33,20 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = crate::meaning::optimizer_rules();
     let place = rules.iter().position(|rule| rule.name() == BEFORE_JOIN_ORDER);
     rules.insert(place.map_or(rules.len(), |place| place + 1), Arc::new(join_order::JoinOrder));
+    rules
+}
+
+/// The rules for operators, in the order in which they run.
+pub fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    /// Moves a filter over an outer join to the side that has columns of the same names: rows that it
+    /// drops come back filled up with NULL. Filters stand where they belong before plans are physical.
+    const WRONG: &str = "FilterPushdown";
+    const DYNAMIC: &str = "FilterPushdown(Post)";
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| rule.name() != WRONG);
+    for rule in rules.iter_mut().filter(|rule| rule.name() == DYNAMIC) {
+        *rule = Arc::new(dynamic_filters::DynamicFilters);
+    }
     rules
 }
 

@@ -3,7 +3,7 @@
 //! A statement is corrected at four places: as a tree of syntax, where it was parsed wrongly
 //! ([`correct_syntax`]); as a plan, where its types change ([`correct`], before it is authorized); once
 //! its types are settled, where only values change ([`analyzer_rules`]); and where the optimizer would
-//! change an answer ([`optimizer_rules`], [`physical_optimizer_rules`]).
+//! change an answer ([`optimizer_rules`]).
 //!
 //! Invariant: what is right stays as it is, so that sources recognise it; what is replaced is a
 //! function named `weir_…`.
@@ -23,14 +23,12 @@ mod days;
 mod functions;
 mod membership;
 mod moment;
-mod names;
 mod outer_join;
 mod subqueries;
 mod syntax;
 mod types;
 
 pub use checked::analyzer_rules;
-pub use names::physical_optimizer_rules;
 pub use syntax::correct_syntax;
 pub use types::correct;
 
