@@ -47,6 +47,7 @@ pub fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + 
     for rule in rules.iter_mut().filter(|rule| rule.name() == DYNAMIC) {
         *rule = Arc::new(dynamic_filters::DynamicFilters);
     }
+    rules.push(Arc::new(crate::meaning::Agreement));
     rules
 }
 

@@ -17,6 +17,7 @@ use datafusion::{
 };
 
 mod aggregates;
+mod agreement;
 mod checked;
 mod constants;
 mod days;
@@ -24,10 +25,13 @@ mod functions;
 mod membership;
 mod moment;
 mod outer_join;
+mod rounding;
 mod subqueries;
 mod syntax;
 mod types;
+mod zones;
 
+pub use agreement::Agreement;
 pub use checked::analyzer_rules;
 pub use syntax::correct_syntax;
 pub use types::correct;
@@ -52,6 +56,9 @@ pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::new();
     for rule in Optimizer::new().rules {
         match rule.name() {
+            "common_sub_expression_eliminate" => {
+                rules.push(Arc::new(zones::ShareExpressions(rule)));
+            }
             "eliminate_outer_join" => rules.push(Arc::new(outer_join::NarrowOuterJoin)),
             "push_down_filter" => rules.push(Arc::new(constants::PushDownFilter(rule))),
             "simplify_expressions" => {

@@ -16,7 +16,7 @@ use datafusion::{
     },
 };
 
-use super::{aggregates, functions, subqueries};
+use super::{aggregates, functions, rounding, subqueries};
 
 /// Gives every expression the type that PostgreSQL gives it. Runs before the engine's coercion.
 pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -130,6 +130,14 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
         Expr::Case(case) => Ok(meet_results(case, schema)),
+        Expr::ScalarFunction(function)
+            if function.func.name() == "round" && function.args.len() == 2 =>
+        {
+            match function.args[0].get_type(schema) {
+                Ok(operand) => rounding::correct(function, &operand),
+                Err(_) => Ok(Transformed::no(Expr::ScalarFunction(function))),
+            }
+        }
         Expr::ScalarFunction(ref function) => match (function.func.name(), function.args.len()) {
             ("now" | "to_timestamp", _) => match expression.get_type(schema) {
                 Ok(DataType::Timestamp(TimeUnit::Nanosecond, zone)) => {

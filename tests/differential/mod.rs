@@ -311,7 +311,8 @@ struct Tally {
     answers: usize,
     void: BTreeMap<String, usize>,
     both_fail: usize,
-    refused: BTreeMap<usize, usize>,
+    /// By their place among those that are known: how many, and the shortest query of them.
+    refused: BTreeMap<usize, (usize, String)>,
     failures: Vec<Failure>,
 }
 
@@ -335,10 +336,11 @@ impl Tally {
             self.known,
             self.failures.len()
         );
-        for (place, count) in &self.refused {
+        for (place, (count, sql)) in &self.refused {
             let known = &REFUSALS[*place];
             writeln!(text, "refused {count}: {} {} ({})", known.code, known.told, known.reason)
                 .unwrap();
+            writeln!(text, "  such as {sql}").unwrap();
         }
         for (story, count) in &self.void {
             writeln!(text, "void {count}: {story}").unwrap();
@@ -360,7 +362,7 @@ impl Tally {
 
     fn check(&self) {
         assert!(self.failures.is_empty(), "{}{}", self.text(), self.failures());
-        let refused: usize = self.refused.values().sum();
+        let refused: usize = self.refused.values().map(|(count, _)| count).sum();
         assert!(refused * 100 <= self.answers * MAX_REFUSED_PERCENT, "{}", self.text());
         let void: usize = self.void.values().sum();
         assert!(void * 100 <= self.queries * MAX_VOID_PERCENT, "{}", self.text());
@@ -427,7 +429,13 @@ async fn record(
             match verdict {
                 Verdict::Same => {}
                 Verdict::BothFail => tally.both_fail += 1,
-                Verdict::Refused(place) => *tally.refused.entry(place).or_default() += 1,
+                Verdict::Refused(place) => {
+                    let (count, shortest) = tally.refused.entry(place).or_default();
+                    *count += 1;
+                    if shortest.is_empty() || sql.len() < shortest.len() {
+                        shortest.clone_from(sql);
+                    }
+                }
                 Verdict::Void(story) => *tally.void.entry(story).or_default() += 1,
                 Verdict::Known => tally.known += 1,
                 Verdict::Different(_) => failed = failed.or(Some((mode, verdict))),

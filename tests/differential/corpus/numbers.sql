@@ -75,3 +75,10 @@ SELECT exp(1000::float8);
 SELECT CASE WHEN k IS NULL THEN 1 ELSE 2.5 END FROM m_edge;
 SELECT COALESCE(k, 2.5) FROM m_edge;
 SELECT n <> round(n, 2) FROM m_one;
+
+-- The type of round hangs on the value of its second argument.
+SELECT id FROM m_edge WHERE round(nt, 1) IN (SELECT nt FROM m_edge);
+SELECT a.id, b.id FROM m_edge a JOIN m_edge b ON round(a.nt, 1) = b.nt;
+SELECT round(nt, -1), round(nt, 2), round(nt) FROM m_edge;
+SELECT round(nt, 1) FROM m_edge UNION SELECT nt FROM m_edge;
+SELECT nt FROM m_edge WHERE round(nt, 1) IN (12.50, 7.0, 0);
