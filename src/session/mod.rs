@@ -222,7 +222,7 @@ impl Session {
         let authorized = self.authorize(prepared, values, &context).await;
         let (plan, state) = authorized.inspect_err(|error| record.fail(error.kind))?;
         let record = record.authorized();
-        let watch = self.policy_watch(&plan, version)?;
+        let watch = self.policy_watch(&plan, version);
         match &prepared.statement {
             Statement::Explain(options, _) => {
                 let rows = self.engine.run_explain(*options, plan, state, &context, record).await?;
@@ -254,9 +254,9 @@ impl Session {
         let record = QueryRecord::new(label, self.door, self.metrics.clone());
         let (plan, state) = self.authorize(&prepared, Vec::new(), &context).await?;
         let mut tables: Vec<(ObjectPath, Vec<String>)> = Vec::new();
-        for (table, columns) in plan.granted()?.tables() {
+        for (table, columns) in plan.granted().tables() {
             if !tables.iter().any(|(known, _)| known == table) {
-                tables.push((table.clone(), columns.to_vec()));
+                tables.push((table.clone(), columns.into_iter().map(str::to_owned).collect()));
             }
         }
         let options = ExplainOptions::default();
@@ -275,11 +275,11 @@ impl Session {
         &self,
         plan: &AuthorizedPlan,
         version: u64,
-    ) -> Result<impl Fn() -> Result<()> + Send + Sync + 'static> {
-        let granted = plan.granted()?;
+    ) -> impl Fn() -> Result<()> + Send + Sync + 'static {
+        let granted = Arc::clone(plan.granted());
         let (engine, principal) = (Arc::clone(&self.engine), Arc::clone(&self.principal));
         let seen = AtomicU64::new(version);
-        Ok(move || {
+        move || {
             let version = engine.policy.version();
             if seen.load(Ordering::Acquire) == version {
                 return Ok(());
@@ -293,7 +293,7 @@ impl Session {
                 "the policy changed while rows were being read",
             )
             .with_hint("Run the statement again."))
-        })
+        }
     }
 
     async fn authorize(
