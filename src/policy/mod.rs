@@ -90,7 +90,11 @@ pub trait Policy: fmt::Debug + Send + Sync {
     /// May `principal` come in by this door, from there? Free where no rule speaks of the door.
     fn may_connect(&self, principal: &Principal, door: Door, peer: IpAddr) -> bool;
 
-    /// May `principal` do this to the server: `monitor`, `cancel`, `refresh`?
+    /// May `principal` have a catalog's metadata read again? Free where no rule says who
+    /// administers it.
+    fn may_refresh(&self, principal: &Principal, catalog: &str) -> bool;
+
+    /// May `principal` do this to the server: `monitor`, `cancel`?
     fn may_administer(&self, principal: &Principal, action: &str) -> bool;
 }
 

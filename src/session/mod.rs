@@ -408,7 +408,7 @@ impl Session {
         }
     }
 
-    /// Reads a catalog's metadata again, for whoever sees anything of it.
+    /// Reads a catalog's metadata again, for whoever sees anything of it and may do so.
     async fn refresh(&self, name: &str) -> Result<()> {
         let Some(catalog) = self.names.catalog(name) else {
             return Err(Error::new(
@@ -416,6 +416,13 @@ impl Session {
                 format!("catalog \"{name}\" does not exist"),
             ));
         };
+        if !self.engine.policy.may_refresh(&self.principal, name) {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                format!("permission denied to refresh catalog \"{name}\""),
+            )
+            .with_hint("Ask for the action admin on this catalog."));
+        }
         let cancel = self.current_cancel().clone();
         tokio::select! {
             refreshed = catalog.refresh() => Ok(refreshed?),
