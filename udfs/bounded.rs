@@ -172,7 +172,8 @@ impl Growth {
             Self::Concat => (0..arguments.len()).map(bytes).sum(),
             Self::Replace => (bytes(0) / bytes(1).max(1)).saturating_mul(bytes(2)),
             Self::ReplacePattern => {
-                let is_one = arguments.len() < 4 && !arguments[2..].iter().any(|to| to.refers(row));
+                let refers = arguments.get(2).is_some_and(|to| to.refers(row));
+                let is_one = arguments.len() < 4 && !refers;
                 if is_one { 0 } else { bytes(0).saturating_mul(bytes(2)) }
             }
             Self::Resize => number(1).saturating_mul(bytes(2).max(8)),
@@ -276,7 +277,9 @@ impl Argument {
         let Some(place) = self.place(row) else { return false };
         match self.values.data_type() {
             DataType::Utf8 => self.values.as_string::<i32>().value(place).contains(['\\', '$']),
-            DataType::LargeUtf8 => self.values.as_string::<i64>().value(place).contains(['\\', '$']),
+            DataType::LargeUtf8 => {
+                self.values.as_string::<i64>().value(place).contains(['\\', '$'])
+            }
             DataType::Utf8View => self.values.as_string_view().value(place).contains(['\\', '$']),
             _ => false,
         }

@@ -142,8 +142,9 @@ impl ExecutionPlan for PolicyBarrierExec {
         self.shown.properties()
     }
 
+    /// Whatever must be sorted above is sorted above, and not the hidden rows with the others.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
