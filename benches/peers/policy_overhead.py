@@ -7,9 +7,9 @@
     cargo build --release
     /tmp/peers/bin/python benches/peers/policy_overhead.py [--scale 1] [--runs 9]
 
-Over one Parquet file, TPC-H lineitem, made once and kept in --cache. A run is one query of every user
-in turn, each in a session of its own; the smallest ratio of two neighbours in a run would flatter, so
-the median over the runs counts. Users:
+Over one Parquet file, TPC-H lineitem, made once and kept in --cache. A run is one query of a user
+and of the one he is compared with, in turns. What counts is the processor time that the server took
+for all runs, which hardly depends on what else the machine does. Users:
 
     plain     is granted the tables, and nothing else is said
     filtered  has a row filter that every row passes
@@ -22,8 +22,8 @@ tables by EXPLAIN, which reads nothing: before and after, as the same user.
 
 import argparse
 import contextlib
+import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -90,39 +90,47 @@ def connect(ports, user):
                            password=PASSWORD, autocommit=True)
 
 
-def seconds(connection, sql):
-    start = time.perf_counter()
+def processor(pid):
+    """Seconds of all threads of a process, those that have ended too."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def seconds(pid, connection, sql):
+    start = processor(pid)
     rows = connection.execute(sql).fetchall()
-    return time.perf_counter() - start, rows
+    return processor(pid) - start, rows
 
 
-def measure(connections, template, runs):
-    """Of each user the median of time / time of the one it is compared with, and the medians."""
+def measure(pid, connections, template, runs):
+    """Of each user the seconds of the one that it is compared with, and its own, for one query."""
     own = template.format(**{"where": "", "and": ""})
     written = template.format(**{"where": f" WHERE {FILTER}", "and": f"{FILTER} AND "})
-    ratios, times = {user: [] for user in USERS}, {}
+    times = {user: [] for user in USERS}
     for run in range(runs + 1):
         for user, (base, writes) in USERS.items():
             contenders = [(base, written if writes else own), (user, own)]
             measured = {}
             # Whoever comes second finds warmer caches.
             for name, sql in contenders if run % 2 else reversed(contenders):
-                measured[name] = seconds(connections[name], sql)
-            if measured[base][1] != measured[user][1]:
+                measured[name] = seconds(pid, connections[name], sql)
+            if sorted(measured[base][1]) != sorted(measured[user][1]):
                 sys.exit(f"{user} and {base} differ: {measured}")
             # The first run fills caches.
             if run:
-                ratios[user].append(measured[user][0] / measured[base][0])
-                times.setdefault(user, []).append((measured[base][0], measured[user][0]))
-    return {user: (statistics.median(ratios[user]),
-                   *(statistics.median(column) for column in zip(*times[user]))) for user in USERS}
+                times[user].append((measured[base][0], measured[user][0]))
+    return {user: tuple(sum(column) / runs for column in zip(*times[user])) for user in USERS}
 
 
-def planning(ports, user, runs):
+def planning(pid, ports, user, runs):
     """Milliseconds of one EXPLAIN, whose plan is made anew each time."""
     with connect(ports, user) as connection:
-        times = [seconds(connection, "EXPLAIN " + FOUR_TABLES)[0] for _ in range(runs)]
-    return statistics.median(times[runs // 10:]) * 1000
+        for run in range(runs + runs // 10):
+            if run == runs // 10:
+                start = processor(pid)
+            connection.execute("EXPLAIN " + FOUR_TABLES).fetchall()
+        return (processor(pid) - start) / runs * 1000
 
 
 def main():
@@ -136,7 +144,7 @@ def main():
     data = generate(arguments)
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         folder = pathlib.Path(temporary)
-        _, ports = stack.enter_context(weir(folder, {"lake": local_catalog(data)}))
+        pid, ports = stack.enter_context(weir(folder, {"lake": local_catalog(data)}))
         options = ["--config", str(folder / "config/weir.toml")]
         for user in ("plain", *USERS):
             subprocess.run([weir_program(), "user", "add", user, "--role", user, "--tenant", "bench",
@@ -145,16 +153,16 @@ def main():
         policy = folder / "config/policy/policy.csv"
         replace(policy, RULES)
         connections = {user: stack.enter_context(connect(ports, user)) for user in ("plain", *USERS)}
-        rows = seconds(connections["plain"], "SELECT count(*) FROM lake.lineitem")[1][0][0]
-        print(f"lineitem: {rows} rows in one Parquet file, median of {arguments.runs} runs")
+        rows = seconds(pid, connections["plain"], "SELECT count(*) FROM lake.lineitem")[1][0][0]
+        print(f"lineitem: {rows} rows in one Parquet file, processor time, mean of {arguments.runs} runs")
         for name, template in QUERIES.items():
-            for user, (ratio, base, own) in measure(connections, template, arguments.runs).items():
+            for user, (base, own) in measure(pid, connections, template, arguments.runs).items():
                 print(f"  {name:13} {user:9} {own * 1000:8.1f} ms, plain {base * 1000:8.1f} ms, "
-                      f"{(ratio - 1) * 100:+5.1f} %")
-        print(f"planning of a join of four tables (EXPLAIN, median of {arguments.plans})")
-        few = {user: planning(ports, user, arguments.plans) for user in ("plain", "filtered")}
+                      f"{(own / base - 1) * 100:+5.1f} %")
+        print(f"planning of a join of four tables (EXPLAIN, processor time, mean of {arguments.plans})")
+        few = {user: planning(pid, ports, user, arguments.plans) for user in ("plain", "filtered")}
         replace(policy, RULES + many_rules())
-        many = {user: planning(ports, user, arguments.plans) for user in few}
+        many = {user: planning(pid, ports, user, arguments.plans) for user in few}
         for user in few:
             print(f"  {user:9} {few[user]:6.2f} ms, with 1,000 rules more {many[user]:6.2f} ms, "
                   f"{many[user] - few[user]:+5.2f} ms")
