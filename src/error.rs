@@ -70,7 +70,7 @@ pub enum ErrorKind {
     InvalidEscape,
     InvalidLogarithm,
     InvalidPower,
-    InvalidRegularExpression,
+    InvalidPattern,
     CardinalityViolation,
     SourceUnavailable,
     SourceRejected,
@@ -136,7 +136,7 @@ impl ErrorKind {
             Self::InvalidEscape => ("22025", Code::InvalidArgument, 400, Client),
             Self::InvalidLogarithm => ("2201E", Code::InvalidArgument, 400, Client),
             Self::InvalidPower => ("2201F", Code::InvalidArgument, 400, Client),
-            Self::InvalidRegularExpression => ("2201B", Code::InvalidArgument, 400, Client),
+            Self::InvalidPattern => ("2201B", Code::InvalidArgument, 400, Client),
             Self::CardinalityViolation => ("21000", Code::InvalidArgument, 400, Client),
             Self::SourceUnavailable => ("HV00N", Code::Unavailable, 503, Warning),
             Self::SourceRejected => ("HV000", Code::FailedPrecondition, 502, Warning),
@@ -287,7 +287,7 @@ fn regular_expression(message: &str) -> Option<Error> {
             true => "invalid regular expression: it is too large",
             false => "invalid regular expression",
         };
-        Error::new(ErrorKind::InvalidRegularExpression, said)
+        Error::new(ErrorKind::InvalidPattern, said)
     })
 }
 
@@ -533,7 +533,7 @@ mod tests {
             ArrowError::ComputeError("Regular expression did not compile: x".to_owned()).into(),
         ] {
             let error = Error::from(error);
-            assert_eq!(error.kind, ErrorKind::InvalidRegularExpression);
+            assert_eq!(error.kind, ErrorKind::InvalidPattern);
             assert_eq!(error.message, "invalid regular expression");
         }
         let large = "Regular expression did not compile: CompiledTooBig(10485760)".to_owned();
