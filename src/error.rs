@@ -70,6 +70,7 @@ pub enum ErrorKind {
     InvalidEscape,
     InvalidLogarithm,
     InvalidPower,
+    InvalidPattern,
     CardinalityViolation,
     SourceUnavailable,
     SourceRejected,
@@ -135,6 +136,7 @@ impl ErrorKind {
             Self::InvalidEscape => ("22025", Code::InvalidArgument, 400, Client),
             Self::InvalidLogarithm => ("2201E", Code::InvalidArgument, 400, Client),
             Self::InvalidPower => ("2201F", Code::InvalidArgument, 400, Client),
+            Self::InvalidPattern => ("2201B", Code::InvalidArgument, 400, Client),
             Self::CardinalityViolation => ("21000", Code::InvalidArgument, 400, Client),
             Self::SourceUnavailable => ("HV00N", Code::Unavailable, 503, Warning),
             Self::SourceRejected => ("HV000", Code::FailedPrecondition, 502, Warning),
@@ -262,8 +264,31 @@ fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Error {
     };
     match error.downcast::<SourceError>() {
         Ok(error) => Error::from(*error),
-        Err(error) => Error::internal(error),
+        Err(error) => match regular_expression(&error.to_string()) {
+            Some(refusal) => refusal.with_source(error),
+            None => Error::internal(error),
+        },
     }
+}
+
+/// What is said of a regular expression, by the engine or by the library below it: text, whose
+/// patterns may be values of a column.
+fn regular_expression(message: &str) -> Option<Error> {
+    const PHRASES: &[&str] = &[
+        "Regular expression did not compile",
+        "regex parse error",
+        "regex_match_dyn_scalar",
+        "Compiled regex exceeds size limit",
+    ];
+    const TOO_LARGE: &[&str] = &["CompiledTooBig", "exceeds size limit"];
+    let has = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    has(PHRASES).then(|| {
+        let said = match has(TOO_LARGE) {
+            true => "invalid regular expression: it is too large",
+            false => "invalid regular expression",
+        };
+        Error::new(ErrorKind::InvalidPattern, said)
+    })
 }
 
 fn from_arrow(error: ArrowError) -> Error {
@@ -329,6 +354,9 @@ fn from_engine(error: &DataFusionError) -> Error {
             Error::new(ErrorKind::NotSupported, first_line(message))
         }
         DataFusionError::Plan(message) => plan(message),
+        DataFusionError::Internal(message) => {
+            regular_expression(message).unwrap_or_else(|| Error::internal(message.clone()))
+        }
         DataFusionError::Execution(message) => execution(message),
         DataFusionError::ResourcesExhausted(_) => {
             Error::new(ErrorKind::OutOfMemory, "the query needs more memory than it may use")
@@ -417,6 +445,7 @@ fn execution(message: &str) -> Error {
     const PHRASES: &[(&str, ErrorKind)] = &[
         ("Divide by zero", ErrorKind::DivisionByZero),
         ("division by zero", ErrorKind::DivisionByZero),
+        ("requested length too large", ErrorKind::ProgramLimitExceeded),
         ("overflow", ErrorKind::NumericOutOfRange),
         ("out of range", ErrorKind::NumericOutOfRange),
         ("cannot take logarithm", ErrorKind::InvalidLogarithm),
@@ -428,6 +457,9 @@ fn execution(message: &str) -> Error {
         ("returned more than one", ErrorKind::CardinalityViolation),
         ("parsing timestamp", ErrorKind::InvalidDatetime),
     ];
+    if let Some(refusal) = regular_expression(message) {
+        return refusal;
+    }
     let kind = PHRASES
         .iter()
         .find(|(phrase, _)| message.contains(phrase))
@@ -491,6 +523,23 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bad_pattern_is_told_apart_and_not_told() {
+        for error in [
+            DataFusionError::Execution("Regular expression did not compile: Syntax(x)".to_owned()),
+            DataFusionError::Internal("failed to call 'regex_match_dyn_scalar' x".to_owned()),
+            DataFusionError::External("regex parse error: x".into()),
+            ArrowError::ComputeError("Regular expression did not compile: x".to_owned()).into(),
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.kind, ErrorKind::InvalidPattern);
+            assert_eq!(error.message, "invalid regular expression");
+        }
+        let large = "Regular expression did not compile: CompiledTooBig(10485760)".to_owned();
+        let error = Error::from(DataFusionError::Execution(large));
+        assert_eq!(error.message, "invalid regular expression: it is too large");
+    }
 
     #[test]
     fn no_message_tells_a_plan() {

@@ -2,7 +2,7 @@
 
 mod attacks;
 
-use crate::harness::{clients::told, world};
+use crate::harness::{World, clients::told, world};
 
 /// Each of these answers, or is refused; none may hold a canary, and the process goes on.
 const ATTACKS: &[&str] = &[
@@ -257,5 +257,52 @@ async fn a_row_filter_is_part_of_the_statement() {
         analyst.rows("SET weir.pushdown = off").await.unwrap();
         assert_eq!(analyst.rows(sql).await.unwrap().len(), rows.len(), "{sql}");
         analyst.rows("RESET weir.pushdown").await.unwrap();
+    }
+}
+
+/// The holes of `src/policy/fault.rs` that other rules could tear into a plan: the last look at it finds
+/// each, whatever is done with the rows.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_lost_its_policy_is_not_run() {
+    const RULES: &str = "\
+p, role:public, *, *, explain_remote, , allow
+p, role:analyst, *, lake.public.regions, filter, code <> 'AF', allow
+p, role:stranger, *, lake.public.regions.code, select, , allow
+p, role:stranger, *, lake.public.regions, filter, true, allow
+p, role:stranger, *, sales.public.customers.id, select, , allow
+";
+    let (filtered, masked) = ("SELECT id FROM sales.orders", "SELECT email FROM sales.customers");
+    let (hidden, file) = ("SELECT id FROM sales.customers", "SELECT code FROM lake.regions");
+    for (fault, who, refused, answered) in [
+        (
+            "LostBarrier",
+            "analyst",
+            &[(masked, "auto"), (filtered, "off"), (file, "auto")][..],
+            filtered,
+        ),
+        ("LostFilter", "analyst", &[(filtered, "auto"), (filtered, "always")], masked),
+        ("HiddenColumns", "stranger", &[(hidden, "off"), (hidden, "off")], hidden),
+    ] {
+        let world = World::start_with(|weir| weir.policy(RULES).variable("WEIR_TEST_FAULT", fault));
+        let connection = world.weir.connect(who).await;
+        for (sql, pushdown) in refused {
+            connection.rows(&format!("SET weir.pushdown = {pushdown}")).await.unwrap();
+            let nested = format!(
+                "SELECT (SELECT string_agg(c::text, ',') FROM ({sql}) x(c)), y FROM (VALUES (1)) v(y)"
+            );
+            for sql in [(*sql).to_owned(), format!("EXPLAIN ANALYZE {sql}"), nested] {
+                assert_eq!(connection.refusal(&sql).await, "XX000", "{fault}: {sql}");
+            }
+            let told = copied(&connection, &format!("COPY ({sql}) TO STDOUT")).await;
+            assert!(told.starts_with("XX000"), "{fault}: {sql}: {told}");
+        }
+        connection.rows("RESET weir.pushdown").await.unwrap();
+        for sql in [answered, "SELECT relname FROM pg_class", "SELECT * FROM generate_series(1, 3)"]
+        {
+            assert!(!connection.rows(sql).await.unwrap().is_empty(), "{fault}: {sql}");
+        }
+        let log = world.weir.log();
+        assert!(log.contains("a plan is not under its policy"), "{fault}: {log}");
     }
 }

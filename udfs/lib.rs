@@ -1,6 +1,7 @@
 //! The SQL functions that weir adds to the engine. `ai_analyze` will live here.
 
 mod arithmetic;
+mod bounded;
 mod float;
 mod quotient;
 mod rint;
@@ -9,6 +10,7 @@ mod text;
 mod vector;
 
 pub use arithmetic::{Arithmetic, arithmetic, is_arithmetic, is_checked_type};
+pub use bounded::bounded_functions;
 pub use float::{float_functions, float_key, narrow};
 pub use quotient::quotient;
 pub use rint::rint;

@@ -14,6 +14,7 @@ mod layout;
 mod named_scan;
 mod ndjson;
 mod parquet;
+mod read;
 mod scan;
 mod sieve;
 mod store;
@@ -23,4 +24,5 @@ mod types;
 mod value;
 
 pub use catalog::{FileCatalog, FileOptions};
+pub use read::{FileRead, is_table};
 pub use store::{FileStore, Listed};

@@ -20,7 +20,7 @@ use datafusion::{
 };
 use futures::TryStreamExt;
 
-use super::sieve;
+use super::{sieve, table::ReadableTable};
 use crate::{SourceError, SourceErrorKind};
 
 /// A scan of DataFusion's whose errors say what was read, and are a source's errors: its decoders
@@ -29,6 +29,7 @@ use crate::{SourceError, SourceErrorKind};
 #[derive(Debug)]
 pub(super) struct NamedScan {
     inner: Arc<dyn DataSource>,
+    table: Arc<ReadableTable>,
     /// `file "a.parquet"` or `table "s.t"`.
     what: Arc<str>,
     /// What is checked above, over the columns of the scan.
@@ -41,15 +42,33 @@ impl NamedScan {
     /// `first`: a filter over the columns of the scan that stays above it.
     pub(super) fn new(
         inner: Arc<dyn DataSource>,
+        table: Arc<ReadableTable>,
         what: Arc<str>,
         first: Option<Arc<dyn PhysicalExpr>>,
     ) -> Self {
-        Self { inner, what, first, filters: Vec::new() }
+        Self { inner, table, what, first, filters: Vec::new() }
+    }
+
+    pub(super) fn inner(&self) -> &dyn DataSource {
+        self.inner.as_ref()
+    }
+
+    pub(super) fn table(&self) -> &Arc<ReadableTable> {
+        &self.table
     }
 
     fn around(&self, inner: Arc<dyn DataSource>) -> Arc<dyn DataSource> {
-        let (what, first) = (Arc::clone(&self.what), self.first.clone());
-        Arc::new(Self { inner, what, first, filters: self.filters.clone() })
+        Arc::new(self.with(inner, self.first.clone(), self.filters.clone()))
+    }
+
+    fn with(
+        &self,
+        inner: Arc<dyn DataSource>,
+        first: Option<Arc<dyn PhysicalExpr>>,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
+        let (table, what) = (Arc::clone(&self.table), Arc::clone(&self.what));
+        Self { inner, table, what, first, filters }
     }
 
     fn named(&self, stream: SendableRecordBatchStream, rows: usize) -> SendableRecordBatchStream {
@@ -152,7 +171,7 @@ impl DataSource for NamedScan {
             return Ok(None);
         };
         // The columns are others now.
-        Ok(Some(Arc::new(Self::new(inner, Arc::clone(&self.what), None))))
+        Ok(Some(Arc::new(self.with(inner, None, Vec::new()))))
     }
 
     fn try_pushdown_filters(
@@ -164,8 +183,7 @@ impl DataSource for NamedScan {
         let known = self.filters.iter().chain(dynamic).cloned().collect();
         let mut result = self.inner.try_pushdown_filters(filters, config)?;
         if let Some(inner) = result.updated_node.take() {
-            let (what, first) = (Arc::clone(&self.what), self.first.clone());
-            result.updated_node = Some(Arc::new(Self { inner, what, first, filters: known }));
+            result.updated_node = Some(Arc::new(self.with(inner, self.first.clone(), known)));
         }
         Ok(result)
     }

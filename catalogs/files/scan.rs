@@ -89,6 +89,10 @@ impl FileScanExec {
             metrics,
         })
     }
+
+    pub(super) fn table(&self) -> &Arc<ReadableTable> {
+        &self.table
+    }
 }
 
 /// Deals the parts of all files out to partitions of about the same size, in order.

@@ -288,7 +288,7 @@ impl FileTable {
         Self { definition, store, url }
     }
 
-    fn readable(&self) -> Result<&Arc<ReadableTable>, SourceError> {
+    pub(super) fn readable(&self) -> Result<&Arc<ReadableTable>, SourceError> {
         let handle = self.definition.handle.as_ref().and_then(|handle| handle.downcast_ref());
         match handle {
             Some(Handle::Readable(table)) => Ok(table),
@@ -372,7 +372,7 @@ impl TableProvider for FileTable {
 impl FileTable {
     fn scan_parquet(
         &self,
-        table: &ReadableTable,
+        table: &Arc<ReadableTable>,
         session: &dyn Session,
         kept: &[usize],
         projection: Option<&Vec<usize>>,
@@ -431,7 +431,8 @@ impl FileTable {
             [index] => format!("file \"{}\"", table.files[*index].meta.location),
             _ => format!("table \"{}\"", table.name),
         };
-        Ok(DataSourceExec::from_data_source(NamedScan::new(Arc::new(config), what.into(), first)))
+        let (config, table) = (Arc::new(config), Arc::clone(table));
+        Ok(DataSourceExec::from_data_source(NamedScan::new(config, table, what.into(), first)))
     }
 
     /// Row counts are exact: the footers of exactly these versions say them. Nothing is said of

@@ -32,7 +32,7 @@ use super::{
     split::{SharedRead, SplitPlan, SplitRows},
     statistics,
 };
-use crate::{QueryLabel, SourceError, SourceErrorKind, TableStatistics};
+use crate::{CatalogName, QueryLabel, SourceError, SourceErrorKind, TableStatistics};
 
 /// Runs a [`Query`] at its source. `EXPLAIN` shows the statement, `EXPLAIN ANALYZE` what came back.
 #[derive(Debug, Clone)]
@@ -169,6 +169,11 @@ impl RemoteExec {
     /// The statement, without the label of a query.
     pub fn sql(&self) -> &Sql {
         &self.sql
+    }
+
+    /// Whose statement it is.
+    pub fn catalog(&self) -> &CatalogName {
+        self.remote.catalog()
     }
 
     pub fn query(&self) -> &Query {

@@ -11,6 +11,7 @@ mod fragment;
 mod ir;
 mod keys;
 mod pushdown;
+mod read;
 mod render;
 mod split;
 mod statistics;
@@ -35,6 +36,7 @@ pub use pushdown::{
     Collation, Compare, Inputs, Precision, Pushed, Refusal, RemoteColumn, RemoteColumns,
     RemoteValue, TableInputs, push, push_value,
 };
+pub use read::{TableRead, tables_read};
 pub use render::{Dialect, DialectLimits, Pages, Sql, render, rendered_bytes, sign};
 pub use split::{RemoteSplit, SplitRead, SplitRows, SplitTasks};
 pub use table::{PushdownMode, RemoteTable};

@@ -20,7 +20,6 @@ use datafusion::{
     },
     logical_expr::LogicalPlan,
     physical_optimizer::PhysicalOptimizerRule,
-    physical_plan::{ExecutionPlan, execute_stream},
     prelude::SessionConfig,
     scalar::ScalarValue,
 };
@@ -37,7 +36,7 @@ use weir_catalogs::{
 };
 
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
-use crate::policy::PolicyTable;
+use crate::policy::{PolicyTable, VerifiedPlan, verify};
 use crate::{
     admission::{QueryMemory, QuerySlot},
     audit::{QueryRecord, Running},
@@ -99,6 +98,7 @@ fn physical_optimizer_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync
     let mut rules = crate::federation::physical_optimizer_rules();
     rules.push(Arc::new(JoinKeys));
     rules.push(Arc::new(super::interrupt::YieldInJoins));
+    rules.extend(crate::policy::faulty_rules());
     rules
 }
 
@@ -182,12 +182,12 @@ impl Engine {
             let plan = prepare.await?;
             let started = std::time::Instant::now();
             if options.analyze {
-                let mut rows = execute_stream(Arc::clone(&plan), task_context)?;
+                let mut rows = plan.execute(task_context)?;
                 while let Some(batch) = rows.next().await {
                     batch?;
                 }
             }
-            let text = super::explain::lines(&options, &logical, plan.as_ref(), started.elapsed())?;
+            let text = super::explain::lines(&options, &logical, plan.plan(), started.elapsed())?;
             let _ = sender.send(Item::Batch(text)).await;
             Ok(())
         })
@@ -230,18 +230,17 @@ impl Engine {
     }
 }
 
-/// Optimizes and chooses operators. Where files are listed, this does IO, so it is not under the
+/// Optimizes, chooses operators, and looks whether the outcome is under its policy. Where files are listed, this does IO, so it is not under the
 /// planning timeout but under the statement's.
-async fn physical_plan(
-    plan: AuthorizedPlan,
-    state: SessionState,
-) -> Result<Arc<dyn ExecutionPlan>> {
+async fn physical_plan(plan: AuthorizedPlan, state: SessionState) -> Result<VerifiedPlan> {
     let pushdown =
         state.config().get_extension::<PushdownMode>().map_or_else(Default::default, |mode| *mode);
+    let granted = Arc::clone(plan.granted());
     let plan = state.optimize(plan.plan())?;
     let plan = crate::federation::fold(plan, pushdown, PolicyTable::behind)?;
     let plan = crate::federation::prune(plan, &state)?;
-    Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    verify(plan, &granted)
 }
 
 /// One query's output on its way from the query threads to its reader. A channel that closes
@@ -253,11 +252,11 @@ enum Item {
 }
 
 async fn send_all(
-    plan: Arc<dyn ExecutionPlan>,
+    plan: VerifiedPlan,
     context: Arc<TaskContext>,
     sender: &mpsc::Sender<Item>,
 ) -> Result<()> {
-    let mut rows = execute_stream(plan, context)?;
+    let mut rows = plan.execute(context)?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;
         if batch.num_rows() > 0 && sender.send(Item::Batch(batch)).await.is_err() {

@@ -762,11 +762,16 @@ fn scan_fragment(scan: &TableScan, behind: BehindPolicy) -> Result<Option<Fragme
     if !behind.is_whole && !scan.filters.is_empty() {
         return Ok(None);
     }
-    let policy = behind.row_filter.iter().flat_map(required);
-    for filter in policy.chain(&scan.filters) {
-        let pushed = push(filter, &inputs).ok().filter(Pushed::is_exact);
-        if pushed.and_then(|pushed| fragment.filter(pushed.predicate)).is_none() {
-            // The table's own scan looks again at the rows that come.
+    let policy = match &behind.row_filter {
+        None => Some(Vec::new()),
+        Some(filter) => conditions(table, filter),
+    };
+    let asked = scan.filters.iter().map(|filter| exactly(filter, &inputs));
+    let asked: Option<Vec<Scalar>> = asked.collect();
+    // Where there are none, the table's own scan looks again at the rows that come.
+    let (Some(policy), Some(asked)) = (policy, asked) else { return Ok(None) };
+    for condition in policy.into_iter().chain(asked) {
+        if fragment.filter(condition).is_none() {
             return Ok(None);
         }
     }
@@ -774,6 +779,16 @@ fn scan_fragment(scan: &TableScan, behind: BehindPolicy) -> Result<Option<Fragme
         fragment.query.limit = scan.fetch.map(|fetch| fetch as u64);
     }
     Ok(Some(fragment))
+}
+
+/// A policy's row filter as conditions on the innermost level of a statement; `None`: the source would
+/// not evaluate it exactly.
+pub fn conditions(table: &RemoteTable, row_filter: &Expr) -> Option<Vec<Scalar>> {
+    required(row_filter).into_iter().map(|filter| exactly(filter, &table.inputs())).collect()
+}
+
+fn exactly(filter: &Expr, inputs: &impl Inputs) -> Option<Scalar> {
+    push(filter, inputs).ok().filter(Pushed::is_exact).map(|pushed| pushed.predicate)
 }
 
 /// The conditions that hold where a row filter is true.

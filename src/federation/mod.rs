@@ -14,7 +14,7 @@ mod join_order;
 #[cfg(test)]
 mod testing;
 
-pub use fold::{Behind, fold};
+pub use fold::{Behind, conditions, fold};
 
 use std::sync::Arc;
 

@@ -48,6 +48,7 @@ fn input_schema(node: &LogicalPlan) -> DFSchema {
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = weir_udfs::float_functions();
     functions.extend(weir_udfs::shorteners());
+    functions.extend(weir_udfs::bounded_functions());
     functions
 }
 

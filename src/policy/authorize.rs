@@ -8,7 +8,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, TableScan},
 };
 
-use super::{Access, Grant, ObjectPath, OpenTable, Policy, PolicyTable};
+use super::{Access, ObjectPath, OpenTable, Policy, PolicyTable};
 use crate::{
     auth::Principal,
     error::{Error, ErrorKind, Result},
@@ -19,12 +19,13 @@ use crate::{
 ///
 /// ```compile_fail
 /// fn forge(plan: datafusion::logical_expr::LogicalPlan) -> weir::policy::AuthorizedPlan {
-///     weir::policy::AuthorizedPlan { plan }
+///     weir::policy::AuthorizedPlan { plan, granted: Default::default() }
 /// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct AuthorizedPlan {
     plan: LogicalPlan,
+    granted: Arc<Granted>,
 }
 
 impl AuthorizedPlan {
@@ -32,41 +33,40 @@ impl AuthorizedPlan {
         &self.plan
     }
 
-    /// What this plan was allowed to read, to be asked again while its rows are on their way.
-    pub fn granted(&self) -> Result<Granted> {
-        let mut tables = Vec::new();
-        each_scan(&self.plan, |table, _| {
-            let columns = table.inner().schema();
-            let columns = columns.fields().iter().map(|field| field.name().clone()).collect();
-            tables.push((table.path().clone(), columns, table.grant().clone()));
-        })?;
-        Ok(Granted { tables })
+    /// What this plan was allowed to read: its tables are held against it before they are read, and the
+    /// policy is asked again while their rows are on their way.
+    pub fn granted(&self) -> &Arc<Granted> {
+        &self.granted
     }
 }
 
-/// The grants of one plan.
-#[derive(Debug)]
+/// The grants of one plan, for each occurrence of a table.
+#[derive(Debug, Default)]
 pub struct Granted {
-    /// Each with the columns that the policy was asked about.
-    tables: Vec<(ObjectPath, Vec<String>, Grant)>,
+    tables: Vec<Arc<PolicyTable>>,
 }
 
 impl Granted {
     /// Each occurrence of a table, with all columns that it has at its source.
-    pub fn tables(&self) -> impl Iterator<Item = (&ObjectPath, &[String])> {
-        self.tables.iter().map(|(path, columns, _)| (path, columns.as_slice()))
+    pub fn tables(&self) -> impl Iterator<Item = (&ObjectPath, Vec<&str>)> {
+        self.tables.iter().map(|table| (table.path(), columns(table)))
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &PolicyTable> {
+        self.tables.iter().map(AsRef::as_ref)
     }
 
     /// Would the same be granted now?
     pub fn still_holds(&self, policy: &dyn Policy, principal: &Principal) -> bool {
-        self.tables.iter().all(|(path, columns, grant)| {
-            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-            match policy.access(principal, path, &columns) {
-                Access::Granted(current) => current == *grant,
-                Access::Denied => false,
-            }
+        self.each().all(|table| match policy.access(principal, table.path(), &columns(table)) {
+            Access::Granted(current) => current == *table.grant(),
+            Access::Denied => false,
         })
     }
+}
+
+fn columns(table: &PolicyTable) -> Vec<&str> {
+    table.source_columns().fields().iter().map(|field| field.name().as_str()).collect()
 }
 
 /// Visits every table under a policy, wherever in a plan it is read.
@@ -108,13 +108,14 @@ pub fn authorize(
 ) -> Result<AuthorizedPlan> {
     refuse_writes(&plan)?;
     refuse_functions(policy, principal, &plan)?;
+    let mut granted = Granted::default();
     let plan = plan
         .transform_down_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) => authorize_scan(policy, principal, scan),
+            LogicalPlan::TableScan(scan) => authorize_scan(policy, principal, scan, &mut granted),
             node => Ok(Transformed::no(node)),
         })?
         .data;
-    Ok(AuthorizedPlan { plan })
+    Ok(AuthorizedPlan { plan, granted: Arc::new(granted) })
 }
 
 /// The statement was classified before it was planned; this is the second look, at the plan.
@@ -161,6 +162,7 @@ fn authorize_scan(
     policy: &dyn Policy,
     principal: &Principal,
     mut scan: TableScan,
+    granted: &mut Granted,
 ) -> DataFusionResult<Transformed<LogicalPlan>> {
     let provider = source_as_provider(&scan.source)?;
     if provider.is::<OpenTable>() || provider.is::<CteWorkTable>() {
@@ -170,9 +172,7 @@ fn authorize_scan(
         // Fails closed: a table that no policy can speak of.
         return Err(DataFusionError::Internal(format!("{} is under no policy", scan.table_name)));
     };
-    let schema = table.inner().schema();
-    let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let Access::Granted(grant) = policy.access(principal, table.path(), &columns) else {
+    let Access::Granted(grant) = policy.access(principal, table.path(), &columns(table)) else {
         return Err(missing(table.path()));
     };
     let current = PolicyTable::new(table.path().clone(), Arc::clone(table.inner()), grant);
@@ -180,7 +180,9 @@ fn authorize_scan(
         // A column was hidden or masked since the statement was prepared.
         return Err(missing(table.path()));
     }
-    scan.source = provider_as_source(Arc::new(current));
+    let current = Arc::new(current);
+    granted.tables.push(Arc::clone(&current));
+    scan.source = provider_as_source(current);
     Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
 }
 

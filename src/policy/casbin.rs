@@ -394,6 +394,16 @@ impl Policy for CasbinPolicy {
         }))
     }
 
+    fn may_refresh(&self, principal: &Principal, catalog: &str) -> bool {
+        let object = super::plain(catalog);
+        if !self.is_ruled(&object, Action::Admin) {
+            return true;
+        }
+        let Ok(matching) = self.matching(principal, &object, Action::Admin) else { return false };
+        let is_denied = matching.iter().any(|rule| !rule.allows);
+        !is_denied && (!matching.is_empty() || self.may_administer(principal, "admin"))
+    }
+
     fn may_administer(&self, principal: &Principal, action: &str) -> bool {
         [Action::parse(action), Some(Action::Admin)]
             .into_iter()
@@ -568,6 +578,8 @@ p, role:bare, *, fn.*, execute, , deny
 p, role:inside, acme, shop.public.orders, explain_remote, , allow
 p, role:inside, *, server, cancel, , allow
 p, role:root, *, server, admin, , allow
+p, role:inside, *, shop, admin, , allow
+p, role:bare, *, shop, admin, , deny
 p, role:root, *, shop.public.orders, delete, , allow
 ",
         )
@@ -608,6 +620,11 @@ p, role:root, *, shop.public.orders, delete, , allow
             ("cancel", policy.may_administer(&inside, "cancel"), true),
             ("monitor", policy.may_administer(&inside, "monitor"), false),
             ("all of the server", policy.may_administer(&root, "monitor"), true),
+            ("refresh by an administrator", policy.may_refresh(&inside, "shop"), true),
+            ("refresh by the server's", policy.may_refresh(&root, "shop"), true),
+            ("refresh by another", policy.may_refresh(&nobody, "shop"), false),
+            ("refresh of what has no administrator", policy.may_refresh(&nobody, "lake"), true),
+            ("refresh where it is denied", policy.may_refresh(&bare, "shop"), false),
         ] {
             assert_eq!(found, expected, "{what}");
         }

@@ -223,8 +223,8 @@ impl<'a> Lint<'a> {
                 let action = rule.action.as_str();
                 self.warn(rule.line, format!("{action} does nothing: weir only reads"));
             }
-            if rule.action == Action::Admin && rule.object != "server" {
-                self.warn(rule.line, "admin does nothing yet but on the object server");
+            if rule.action == Action::Admin && rule.object.contains('.') {
+                self.warn(rule.line, "admin does nothing yet but on the server and on catalogs");
             }
             let is_everybody = rule.subject == "role:public" && rule.allows;
             match rule.action {

@@ -1,7 +1,8 @@
 //! Decides what a principal may read, and writes that decision into the plan.
 //!
 //! Invariants: [`Policy::access`] does no IO. Only [`authorize`] makes an [`AuthorizedPlan`], and
-//! the engine runs nothing else. Nothing is allowed by default. A table that may not be read does
+//! the engine plans nothing else; only [`verify`] makes a [`VerifiedPlan`] of that, and the engine runs
+//! nothing else. Nothing is allowed by default. A table that may not be read does
 //! not exist for its principal.
 
 mod authorize;
@@ -20,16 +21,19 @@ mod story;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
 pub use authorize::{AuthorizedPlan, Granted, authorize, authorize_copy, authorize_explain};
 pub use casbin::{CasbinPolicy, MODEL};
+pub use fault::physical_rules as faulty_rules;
 pub use lint::{Known, KnownTable, Warning, lint};
 pub use mask::{Mask, MaskKeys};
 pub use store::{PolicyState, PolicyStore};
 pub use story::{tell, why_denied};
 pub use table::{OpenTable, PolicyTable};
+pub use verify::{VerifiedPlan, verify};
 
 use crate::{auth::Principal, telemetry::Door};
 
@@ -86,7 +90,11 @@ pub trait Policy: fmt::Debug + Send + Sync {
     /// May `principal` come in by this door, from there? Free where no rule speaks of the door.
     fn may_connect(&self, principal: &Principal, door: Door, peer: IpAddr) -> bool;
 
-    /// May `principal` do this to the server: `monitor`, `cancel`, `refresh`?
+    /// May `principal` have a catalog's metadata read again? Free where no rule says who
+    /// administers it.
+    fn may_refresh(&self, principal: &Principal, catalog: &str) -> bool;
+
+    /// May `principal` do this to the server: `monitor`, `cancel`?
     fn may_administer(&self, principal: &Principal, action: &str) -> bool;
 }
 

@@ -142,6 +142,10 @@ impl Policy for PolicyStore {
         self.current.load().may_connect(principal, door, peer)
     }
 
+    fn may_refresh(&self, principal: &Principal, catalog: &str) -> bool {
+        self.current.load().may_refresh(principal, catalog)
+    }
+
     fn may_administer(&self, principal: &Principal, action: &str) -> bool {
         self.current.load().may_administer(principal, action)
     }

@@ -10,14 +10,14 @@ use datafusion::{
         Expr, TableProviderFilterPushDown, TableType, lit,
         utils::{conjunction, split_conjunction},
     },
-    physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
+    physical_plan::{ExecutionPlan, filter::FilterExec},
 };
 
 use crate::federation::Behind;
 
 use super::{
     ColumnAccess, Grant, ObjectPath, RowFilter,
-    barrier::PolicyBarrierExec,
+    barrier::{Guard, PolicyBarrierExec},
     fault::{self, Fault},
     mask,
 };
@@ -29,6 +29,8 @@ pub struct PolicyTable {
     path: ObjectPath,
     inner: Arc<dyn TableProvider>,
     grant: Grant,
+    /// Of the inner table.
+    columns: SchemaRef,
     /// Positions of the visible columns in the inner table.
     visible: Vec<usize>,
     schema: SchemaRef,
@@ -58,7 +60,7 @@ impl PolicyTable {
             })
             .collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, inner_schema.metadata().clone()));
-        Self { path, inner, grant, visible, schema }
+        Self { path, inner, grant, columns: inner_schema, visible, schema }
     }
 
     pub fn path(&self) -> &ObjectPath {
@@ -73,12 +75,21 @@ impl PolicyTable {
         &self.inner
     }
 
+    /// All columns that the table has at its source.
+    pub fn source_columns(&self) -> &SchemaRef {
+        &self.columns
+    }
+
+    /// The row filter over the columns of the source's table.
+    pub(super) fn planned_filter(&self) -> Result<Option<Expr>> {
+        self.row_filter(&DFSchema::try_from(Arc::clone(&self.columns))?)
+    }
+
     /// The source's table behind `table`, and what stands between them: a part of the one, cut out
     /// so, may be asked for in the place of the other. `None`: not a table under a policy.
     pub fn behind(table: &dyn TableProvider) -> Result<Option<Behind<'_>>> {
         let Some(table) = table.downcast_ref::<Self>() else { return Ok(None) };
-        // A hole that a test has opened is in the barrier.
-        if fault::is_any() && !table.is_unrestricted() {
+        if fault::is_in_barrier() && !table.is_unrestricted() {
             return Ok(None);
         }
         let inner_schema = DFSchema::try_from(table.inner.schema())?;
@@ -88,18 +99,21 @@ impl PolicyTable {
         Ok(Some(Behind {
             table: &table.inner,
             is_whole: table.is_unrestricted(),
-            row_filter: table.row_filter(&inner_schema)?,
+            row_filter: match fault::is_on(Fault::LostFilter) {
+                true => None,
+                false => table.row_filter(&inner_schema)?,
+            },
             masked: masked.map(|(field, _)| field.name().as_str()).collect(),
         }))
     }
 
     /// Nothing but whole columns may be missing: then a scan is the source's own.
-    fn is_unrestricted(&self) -> bool {
+    pub(super) fn is_unrestricted(&self) -> bool {
         self.grant.row_filter.is_none()
             && !self.grant.columns.iter().any(|access| matches!(access, ColumnAccess::Masked(_)))
     }
 
-    /// inner scan → row filter → barrier → masks, hidden columns cut.
+    /// The inner scan below the barrier, which filters, masks and cuts hidden columns.
     async fn scan_restricted(
         &self,
         state: &dyn Session,
@@ -138,23 +152,18 @@ impl PolicyTable {
             None => scan,
         };
         // Evaluated here as well when it was pushed: the barrier trusts no source.
-        let filtered: Arc<dyn ExecutionPlan> = match filter {
-            Some(filter) => {
-                let predicate = state.create_physical_expr(filter, &scan_schema)?;
-                Arc::new(FilterExec::try_new(predicate, scan)?)
-            }
-            None => scan,
+        let filter = filter.map(|filter| state.create_physical_expr(filter, &scan_schema));
+        let outputs = outputs.into_iter().zip(&shown).map(|(output, index)| {
+            let name = self.columns.field(*index).name().clone();
+            Ok((state.create_physical_expr(output, &scan_schema)?, name))
+        });
+        let guard = Guard {
+            path: self.path.clone(),
+            grant: self.grant.clone(),
+            filter: filter.transpose()?,
+            outputs: outputs.collect::<Result<Vec<_>>>()?,
         };
-        let barrier = Arc::new(PolicyBarrierExec::new(filtered));
-        let columns = outputs
-            .into_iter()
-            .zip(&shown)
-            .map(|(output, index)| {
-                let name = self.inner.schema().field(*index).name().clone();
-                Ok((state.create_physical_expr(output, &scan_schema)?, name))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Arc::new(ProjectionExec::try_new(columns, barrier)?))
+        Ok(Arc::new(PolicyBarrierExec::try_new(scan, guard)?))
     }
 
     fn row_filter(&self, schema: &DFSchema) -> Result<Option<Expr>> {
@@ -241,6 +250,9 @@ impl TableProvider for PolicyTable {
             Some(projection) => projection.iter().map(|index| self.visible[*index]).collect(),
             None => self.visible.clone(),
         };
+        if fault::is_on(Fault::HiddenColumns) {
+            return fault::with_hidden_columns(state, &self.inner, &projection).await;
+        }
         self.inner.scan(state, Some(&projection), filters, limit).await
     }
 

@@ -222,7 +222,7 @@ impl Session {
         let authorized = self.authorize(prepared, values, &context).await;
         let (plan, state) = authorized.inspect_err(|error| record.fail(error.kind))?;
         let record = record.authorized();
-        let watch = self.policy_watch(&plan, version)?;
+        let watch = self.policy_watch(&plan, version);
         match &prepared.statement {
             Statement::Explain(options, _) => {
                 let rows = self.engine.run_explain(*options, plan, state, &context, record).await?;
@@ -254,9 +254,9 @@ impl Session {
         let record = QueryRecord::new(label, self.door, self.metrics.clone());
         let (plan, state) = self.authorize(&prepared, Vec::new(), &context).await?;
         let mut tables: Vec<(ObjectPath, Vec<String>)> = Vec::new();
-        for (table, columns) in plan.granted()?.tables() {
+        for (table, columns) in plan.granted().tables() {
             if !tables.iter().any(|(known, _)| known == table) {
-                tables.push((table.clone(), columns.to_vec()));
+                tables.push((table.clone(), columns.into_iter().map(str::to_owned).collect()));
             }
         }
         let options = ExplainOptions::default();
@@ -275,11 +275,11 @@ impl Session {
         &self,
         plan: &AuthorizedPlan,
         version: u64,
-    ) -> Result<impl Fn() -> Result<()> + Send + Sync + 'static> {
-        let granted = plan.granted()?;
+    ) -> impl Fn() -> Result<()> + Send + Sync + 'static {
+        let granted = Arc::clone(plan.granted());
         let (engine, principal) = (Arc::clone(&self.engine), Arc::clone(&self.principal));
         let seen = AtomicU64::new(version);
-        Ok(move || {
+        move || {
             let version = engine.policy.version();
             if seen.load(Ordering::Acquire) == version {
                 return Ok(());
@@ -293,7 +293,7 @@ impl Session {
                 "the policy changed while rows were being read",
             )
             .with_hint("Run the statement again."))
-        })
+        }
     }
 
     async fn authorize(
@@ -408,7 +408,7 @@ impl Session {
         }
     }
 
-    /// Reads a catalog's metadata again, for whoever sees anything of it.
+    /// Reads a catalog's metadata again, for whoever sees anything of it and may do so.
     async fn refresh(&self, name: &str) -> Result<()> {
         let Some(catalog) = self.names.catalog(name) else {
             return Err(Error::new(
@@ -416,6 +416,13 @@ impl Session {
                 format!("catalog \"{name}\" does not exist"),
             ));
         };
+        if !self.engine.policy.may_refresh(&self.principal, name) {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                format!("permission denied to refresh catalog \"{name}\""),
+            )
+            .with_hint("Ask for the action admin on this catalog."));
+        }
         let cancel = self.current_cancel().clone();
         tokio::select! {
             refreshed = catalog.refresh() => Ok(refreshed?),

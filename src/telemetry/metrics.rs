@@ -95,7 +95,7 @@ impl From<ErrorKind> for Outcome {
             | NoActiveTransaction | FailedTransaction | InvalidParameter | DataException
             | DivisionByZero | NumericOutOfRange | InvalidText | InvalidDatetime
             | InvalidEncoding | InvalidEscape | InvalidLogarithm | InvalidPower
-            | CardinalityViolation => Self::Refused,
+            | InvalidPattern | CardinalityViolation => Self::Refused,
         }
     }
 }
