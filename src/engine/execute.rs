@@ -81,7 +81,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         // A list of files that is remembered is a list that is wrong.
         .with_object_list_cache_limit(0)
         .build_arc()?;
-    let mut state = SessionStateBuilder::new()
+    let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -89,6 +89,9 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_optimizer_rules(crate::federation::optimizer_rules())
         .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
+    let planners = crate::meaning::expression_planners(state.expr_planners().to_vec());
+    let mut state =
+        SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     for function in crate::meaning::functions() {
         state.register_udf(function)?;
     }

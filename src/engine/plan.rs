@@ -74,6 +74,7 @@ fn plan(
     limits: &ComplexityLimits,
 ) -> Result<Planned> {
     names.rewrite(&mut statement)?;
+    crate::meaning::type_integers(&mut statement);
     let functions: HashMap<&str, &Arc<ScalarUDF>> =
         names.functions().iter().map(|function| (function.name(), function)).collect();
     let world = World { names, functions, state };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::types::is_comparison;
+use super::patterns::{self, Purpose};
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
@@ -140,18 +140,44 @@ fn check_operator(
     right: Expr,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
-    let is_interval = |side: &Expr| {
-        side.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
-    };
-    if is_comparison(op) && is_interval(&left) && is_interval(&right) {
-        // The engine compares months, then days; in PostgreSQL a month is 30 days.
-        return not_impl_err!("comparing intervals is not supported");
+    if is_match(op) {
+        let right = pattern(right, Purpose::Test)?;
+        return Ok(right.update_data(|right| binary_expr(left, op, right)));
     }
     match checked_operator(op) {
         Some(operator) if is_checked(&left, schema) && is_checked(&right, schema) => {
             Ok(Transformed::yes(arithmetic(operator).call(vec![left, right])))
         }
         _ => Ok(Transformed::no(binary_expr(left, op, right))),
+    }
+}
+
+const fn is_match(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::RegexMatch
+            | Operator::RegexIMatch
+            | Operator::RegexNotMatch
+            | Operator::RegexNotIMatch
+    )
+}
+
+/// A constant pattern in the engine's words.
+fn pattern(expression: Expr, purpose: Purpose) -> Result<Transformed<Expr>> {
+    match &expression {
+        Expr::Literal(value, metadata) => match value.try_as_str().flatten() {
+            // One that was translated begins so.
+            Some(text) if !text.starts_with("(?s)") => {
+                let text = patterns::translate(text, purpose)?;
+                let translated = Expr::Literal(ScalarValue::Utf8(Some(text)), metadata.clone());
+                Ok(Transformed::yes(translated))
+            }
+            _ => Ok(Transformed::no(expression)),
+        },
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_string() => {
+            pattern(expr.as_ref().clone(), purpose)
+        }
+        _ => not_impl_err!("a regular expression that is no constant is not supported"),
     }
 }
 
@@ -176,6 +202,18 @@ fn check_function(mut function: ScalarFunction, schema: &DFSchema) -> Result<Tra
             let null = Expr::Literal(ScalarValue::try_from(&left.get_type(schema)?)?, None);
             let case = when(left.clone().eq(right), null).otherwise(left)?;
             Ok(Transformed::yes(case))
+        }
+        ("regexp_replace" | "regexp_match" | "regexp_count" | "regexp_instr", [_, regex, ..]) => {
+            let found = pattern(std::mem::take(regex), Purpose::Find)?;
+            let is_changed = found.transformed;
+            *regex = found.data;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
+        }
+        ("regexp_like", [_, regex, ..]) => {
+            let found = pattern(std::mem::take(regex), Purpose::Test)?;
+            let is_changed = found.transformed;
+            *regex = found.data;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
         }
         // An index below one counts from the end in the engine.
         ("array_element", [_, index]) if !is_positive(index) => {
@@ -237,6 +275,12 @@ fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option
         }
         (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
         (DataType::Utf8, DataType::Binary) => own(weir_udfs::bytes_from_text()),
+        (DataType::Utf8, DataType::Interval(_)) => {
+            own(weir_udfs::row_function("weir_interval_from_text")?)
+        }
+        (DataType::Time64(_), DataType::Interval(_)) => {
+            own(weir_udfs::row_function("weir_time_interval")?)
+        }
         (source, DataType::Utf8) if weir_udfs::has_own_text(source) => own(weir_udfs::text()),
         (DataType::Utf8, DataType::List(_)) if !is_null(expr) => {
             return not_impl_err!("text is not read as an array here");
@@ -275,6 +319,11 @@ fn float_key(key: Expr, schema: &DFSchema) -> Transformed<Expr> {
         {
             Transformed::yes(weir_udfs::float_key().call(vec![key]))
         }
+        // A month is 30 days.
+        Ok(DataType::Interval(_)) => match weir_udfs::row_function("weir_interval_order") {
+            Ok(order) => Transformed::yes(order.call(vec![key])),
+            Err(_) => Transformed::no(key),
+        },
         _ => Transformed::no(key),
     }
 }

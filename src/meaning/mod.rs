@@ -21,16 +21,21 @@ mod checked;
 mod constants;
 mod days;
 mod functions;
+mod integers;
 mod membership;
 mod moment;
 mod names;
+mod operators;
 mod outer_join;
+mod patterns;
 mod subqueries;
 mod syntax;
 mod types;
 
 pub use checked::analyzer_rules;
+pub use integers::type_integers;
 pub use names::physical_optimizer_rules;
+pub use operators::expression_planners;
 pub use syntax::correct_syntax;
 pub use types::correct;
 
@@ -46,6 +51,7 @@ fn input_schema(node: &LogicalPlan) -> DFSchema {
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = weir_udfs::float_functions();
     functions.extend(weir_udfs::shorteners());
+    functions.extend(weir_udfs::row_functions());
     functions
 }
 

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, Query, SetExpr,
-        SetOperator, SetQuantifier, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+        BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
+        FunctionArg, FunctionArgExpr, FunctionArguments, Interval, Query, Select, SelectItem,
+        SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Value, ValueWithSpan,
+        VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -31,6 +33,28 @@ impl VisitorMut for Reword {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         refuse_all(&query.body)
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        for item in &select.projection {
+            // `x ISNULL` is read as a name for `x`.
+            if let SelectItem::ExprWithAlias { alias, .. } = item
+                && alias.quote_style.is_none()
+                && ["isnull", "notnull"].iter().any(|it| alias.value.eq_ignore_ascii_case(it))
+            {
+                return ControlFlow::Break(unsupported(&alias.value));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match factor {
+            TableFactor::Table { sample: Some(_), .. } => {
+                ControlFlow::Break(unsupported("TABLESAMPLE"))
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Error> {
@@ -60,8 +84,48 @@ fn unsupported(what: impl std::fmt::Display) -> Error {
 
 fn reword(expression: &mut Expr) -> Result<()> {
     match expression {
-        Expr::SimilarTo { .. } => return Err(unsupported("SIMILAR TO")),
-        Expr::AtTimeZone { .. } => return Err(unsupported("AT TIME ZONE")),
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let escape = match escape_char.take() {
+                Some(escape) => escape.value.into_string().unwrap_or_default().chars().next(),
+                None => Some('\\'),
+            };
+            let regex = constant(pattern).and_then(|pattern| super::patterns::similar(pattern, escape));
+            let Some(regex) = regex else { return Err(unsupported("this form of SIMILAR TO")) };
+            let op = match negated {
+                true => BinaryOperator::PGRegexNotMatch,
+                false => BinaryOperator::PGRegexMatch,
+            };
+            let subject = std::mem::replace(expr.as_mut(), placeholder());
+            *expression = binary(subject, op, text(regex));
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            let zone = std::mem::replace(time_zone.as_mut(), placeholder());
+            let moment = std::mem::replace(timestamp.as_mut(), placeholder());
+            *expression = call("timezone", vec![zone, moment])?;
+        }
+        Expr::Interval(interval) => *interval = normalized(interval)?,
+        Expr::TypedString(typed) => {
+            if let DataType::Timestamp(Some(precision), _) = &typed.data_type
+                && *precision != 6
+            {
+                return Err(unsupported(&typed.data_type));
+            }
+        }
+        Expr::UnaryOp { op, expr } => {
+            let operand = std::mem::replace(expr.as_mut(), placeholder());
+            *expression = match op {
+                UnaryOperator::PGSquareRoot => call("weir_sqrt", vec![operand])?,
+                UnaryOperator::PGCubeRoot => call("weir_cbrt", vec![operand])?,
+                // All bits turned over.
+                UnaryOperator::BitwiseNot => {
+                    let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+                    let minus_one = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(one) };
+                    binary(minus_one, BinaryOperator::Minus, Expr::Nested(Box::new(operand)))
+                }
+                op => Expr::UnaryOp { op: *op, expr: Box::new(operand) },
+            };
+        }
+        Expr::Function(function) => name_parts_of_interval(function)?,
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             let Some(escape) = escape_char.take() else { return Ok(()) };
             let escape = escape.value.into_string().unwrap_or_default();
@@ -75,6 +139,13 @@ fn reword(expression: &mut Expr) -> Result<()> {
         Expr::Value(ValueWithSpan { value, .. }) => match value {
             Value::HexStringLiteral(_) | Value::SingleQuotedByteStringLiteral(_) => {
                 return Err(unsupported("a bit string"));
+            }
+            Value::Number(digits, _)
+                if digits.contains(['e', 'E']) && !is_beyond_decimals(digits) =>
+            {
+                if let Some(written) = without_exponent(digits) {
+                    *expression = written;
+                }
             }
             Value::Number(digits, _) if is_beyond_decimals(digits) => {
                 let text = Value::SingleQuotedString(std::mem::take(digits));
@@ -99,6 +170,14 @@ fn reword(expression: &mut Expr) -> Result<()> {
                 DataType::Timestamp(Some(precision), _) if *precision != 6 => {
                     return Err(unsupported(data_type));
                 }
+                // The engine's float is a real.
+                DataType::Float(info) => {
+                    *data_type = match info {
+                        ExactNumberInfo::Precision(digits) if *digits <= 24 => DataType::Real,
+                        _ => DataType::DoublePrecision,
+                    };
+                    return Ok(());
+                }
                 _ => return Ok(()),
             };
             let Some(length) = length else { return Err(unsupported(data_type)) };
@@ -108,7 +187,10 @@ fn reword(expression: &mut Expr) -> Result<()> {
         Expr::BinaryOp { left, op, right } => {
             if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_mut(), right.as_mut()) {
                 let (left, right) = (std::mem::take(left), std::mem::take(right));
-                *expression = compare_rows(left, op, right)?;
+                *expression = match op {
+                    BinaryOperator::Overlaps => overlaps(left, right)?,
+                    op => compare_rows(left, op, right)?,
+                };
             }
         }
         Expr::InList { expr, list, negated } => {
@@ -194,8 +276,7 @@ fn shortened(function: &str, inner: Expr, length: u64) -> Result<Expr> {
     Ok(call)
 }
 
-fn first_cast(args: &mut datafusion::sql::sqlparser::ast::FunctionArguments) -> Option<&mut Expr> {
-    use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
+fn first_cast(args: &mut FunctionArguments) -> Option<&mut Expr> {
     let FunctionArguments::List(list) = args else { return None };
     match list.args.first_mut()? {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Cast { expr, .. })) => Some(expr),
@@ -216,14 +297,20 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 
 /// Field by field: a NULL in one makes the comparison NULL, unless another decides it.
 fn compare_rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Result<Expr> {
-    let joined_by = match op {
-        BinaryOperator::Eq => BinaryOperator::And,
-        BinaryOperator::NotEq => BinaryOperator::Or,
-        _ => return Err(unsupported(format!("a comparison of rows by {op}"))),
-    };
     if left.len() != right.len() || left.is_empty() {
         return Err(Error::new(ErrorKind::Syntax, "unequal number of entries in row expressions"));
     }
+    let joined_by = match op {
+        BinaryOperator::Eq => BinaryOperator::And,
+        BinaryOperator::NotEq => BinaryOperator::Or,
+        BinaryOperator::Lt | BinaryOperator::LtEq => {
+            return Ok(order_rows(left, &BinaryOperator::Lt, op, right));
+        }
+        BinaryOperator::Gt | BinaryOperator::GtEq => {
+            return Ok(order_rows(left, &BinaryOperator::Gt, op, right));
+        }
+        _ => return Err(unsupported(format!("a comparison of rows by {op}"))),
+    };
     let whole = left
         .into_iter()
         .zip(right)
@@ -233,6 +320,160 @@ fn compare_rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Resul
         Some(whole) => Ok(Expr::Nested(Box::new(whole))),
         None => Err(Error::internal("a row has no fields")),
     }
+}
+
+/// The first fields that differ decide, and the last ones by `last`.
+fn order_rows(left: Vec<Expr>, op: &BinaryOperator, last: &BinaryOperator, right: Vec<Expr>) -> Expr {
+    let mut whole: Option<Expr> = None;
+    for (left, right) in left.into_iter().zip(right).rev() {
+        whole = Some(match whole {
+            None => binary(left, last.clone(), right),
+            Some(rest) => {
+                let equal = binary(left.clone(), BinaryOperator::Eq, right.clone());
+                let rest = binary(equal, BinaryOperator::And, Expr::Nested(Box::new(rest)));
+                let differ = binary(left, op.clone(), right);
+                binary(differ, BinaryOperator::Or, Expr::Nested(Box::new(rest)))
+            }
+        });
+    }
+    Expr::Nested(Box::new(whole.unwrap_or_else(placeholder)))
+}
+
+/// Periods, of which the second half may be how long they last.
+fn overlaps(left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
+    let mut moments = Vec::with_capacity(4);
+    for period in [left, right] {
+        let Ok([start, end]) = <[Expr; 2]>::try_from(period) else {
+            return Err(Error::new(ErrorKind::Syntax, "wrong number of parameters of OVERLAPS"));
+        };
+        let end = match end {
+            Expr::Interval(_) => binary(start.clone(), BinaryOperator::Plus, end),
+            end => end,
+        };
+        moments.extend([start, end]);
+    }
+    call("weir_overlaps", moments)
+}
+
+fn text(text: String) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text).into())
+}
+
+fn constant(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => Some(text),
+        Expr::Nested(inner) => constant(inner),
+        _ => None,
+    }
+}
+
+/// A call of a function of any number of arguments.
+fn call(function: &str, arguments: Vec<Expr>) -> Result<Expr> {
+    let nulls = vec!["NULL"; arguments.len()].join(", ");
+    let mut call = parse(&format!("{function}({nulls})"))?;
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut call {
+        for (place, argument) in list.args.iter_mut().zip(arguments) {
+            *place = FunctionArg::Unnamed(FunctionArgExpr::Expr(argument));
+        }
+    }
+    Ok(call)
+}
+
+/// `make_interval(days => 1)`: the parts that are not named are zero.
+fn name_parts_of_interval(function: &mut Function) -> Result<()> {
+    const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let is_it = function.name.to_string().eq_ignore_ascii_case("make_interval");
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    if !is_it || list.args.len() > PARTS.len() {
+        return Ok(());
+    }
+    let zero = || Expr::Value(Value::Number("0".to_owned(), false).into());
+    let mut parts: Vec<Expr> = PARTS.iter().map(|_| zero()).collect();
+    for (index, argument) in std::mem::take(&mut list.args).into_iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(index), value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value)
+            }
+            _ => return Err(unsupported("this argument of make_interval")),
+        };
+        match place.and_then(|place| parts.get_mut(place)) {
+            Some(part) => *part = value,
+            None => return Err(unsupported("this argument of make_interval")),
+        }
+    }
+    let arguments = parts.into_iter().map(|it| FunctionArg::Unnamed(FunctionArgExpr::Expr(it)));
+    list.args = arguments.collect();
+    Ok(())
+}
+
+/// An interval in the one style that the engine reads as it is meant.
+fn normalized(interval: &Interval) -> Result<Interval> {
+    let Some(written) = constant(&interval.value) else {
+        return Err(unsupported("an interval that is no constant"));
+    };
+    if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
+        return Err(unsupported("the precision of an interval"));
+    }
+    let unit = match (&interval.leading_field, &interval.last_field) {
+        (None, None) => None,
+        (Some(unit), None) => Some(unit.to_string().to_lowercase()),
+        (Some(_), Some(_)) | (None, Some(_)) => {
+            return Err(unsupported("an interval of several fields"));
+        }
+    };
+    let read = match &unit {
+        Some(unit) if written.trim().parse::<i32>().is_ok() => {
+            weir_udfs::read_interval_of(written, unit)
+        }
+        Some(_) => return Err(unsupported("an interval of one field that is no integer")),
+        None => weir_udfs::read_interval(written),
+    };
+    let read = read.map_err(Error::from)?;
+    let micros = read.micros.checked_mul(1000).map(|nanos| nanos / 1000);
+    let Some(micros) = micros else {
+        return Err(Error::new(ErrorKind::NumericOutOfRange, "interval out of range"));
+    };
+    let value = format!("{} months {} days {micros} microseconds", read.months, read.days);
+    Ok(Interval {
+        value: Box::new(text(value)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
+}
+
+/// A numeric without an exponent, which the engine loses when it casts.
+fn without_exponent(digits: &str) -> Option<Expr> {
+    let (mantissa, exponent) = digits.split_once(['e', 'E'])?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut written = format!("{whole}{fraction}");
+    let mut scale = i32::try_from(fraction.len()).ok()? - exponent;
+    while scale < 0 {
+        written.push('0');
+        scale += 1;
+    }
+    let scale = usize::try_from(scale).ok()?;
+    while written.len() <= scale {
+        written.insert(0, '0');
+    }
+    let precision = written.trim_start_matches('0').len().max(scale).max(1);
+    written.insert(written.len() - scale, '.');
+    let data_type = DataType::Numeric(ExactNumberInfo::PrecisionAndScale(
+        u64::try_from(precision).ok()?,
+        i64::try_from(scale).ok()?,
+    ));
+    let cast = Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(text(written.trim_end_matches('.').to_owned())),
+        data_type,
+        array: false,
+        format: None,
+    };
+    // A sign keeps the column from the type's name.
+    Some(Expr::UnaryOp { op: UnaryOperator::Plus, expr: Box::new(cast) })
 }
 
 /// `x IS DISTINCT FROM y AND z` is read as `x IS DISTINCT FROM (y AND z)`, and `-2 ^ 2` as `-(2 ^ 2)`.
@@ -374,16 +615,20 @@ mod tests {
             ("x LIKE 'a\\%' ESCAPE ''", Some("x LIKE 'a\\\\%'")),
             ("x LIKE 'a!' ESCAPE '!'", None),
             ("x LIKE y ESCAPE '!'", None),
-            ("x SIMILAR TO 'a'", None),
-            ("x AT TIME ZONE 'UTC'", None),
+            ("x SIMILAR TO 'a%'", Some("x ~ '(?s)^(?:a.*)$'")),
+            ("x SIMILAR TO y", None),
+            ("x AT TIME ZONE 'UTC'", Some("timezone('UTC', x)")),
+            ("INTERVAL '1 day 02:00'", Some("INTERVAL '0 months 1 days 7200000000 microseconds'")),
+            ("INTERVAL '2' DAY", Some("INTERVAL '0 months 2 days 0 microseconds'")),
             ("X'1F'", None),
             ("1e300", Some("CAST('1e300' AS DOUBLE PRECISION)")),
-            ("1e30", Some("1e30")),
+            ("1.5e3", Some("+CAST('1500' AS NUMERIC(4,0))")),
+            ("1.5e-3", Some("+CAST('0.0015' AS NUMERIC(4,4))")),
             ("x::varchar(2)", Some("varchar(CAST(x AS text), 2)")),
             ("CAST(x AS char)", Some("bpchar(CAST(x AS text), 1)")),
             ("(a, b) = (c, d)", Some("(a = c AND b = d)")),
             ("(a, b) IN ((1, 2), (3, 4))", Some("((a = 1 AND b = 2) OR (a = 3 AND b = 4))")),
-            ("(a, b) < (c, d)", None),
+            ("(a, b) < (c, d)", Some("(a < c OR (a = c AND (b < d)))")),
         ];
         for (sql, expected) in cases {
             let mut found = parse(sql);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Function, FunctionArguments, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, Value, WildcardAdditionalOptions,
+    SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, WildcardAdditionalOptions,
 };
 
 use super::{
@@ -37,17 +37,17 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         {
             strong("array".to_owned())
         }
-        Expr::Function(function) => strong(names(&function.name).pop()?),
+        // What stands for an operator has no name.
+        Expr::Function(function) => match names(&function.name).pop()? {
+            name if name.starts_with("weir_") => None,
+            name => strong(name),
+        },
         Expr::Cast { expr: inner, data_type, .. } => match figure(inner) {
             Some((name, true)) => Some((name, true)),
             _ => Some((type_name(data_type), false)),
         },
         Expr::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Expr::Interval(_) => Some(("interval".to_owned(), false)),
-        Expr::Value(value) => match value.value {
-            Value::Boolean(_) => Some(("bool".to_owned(), false)),
-            _ => None,
-        },
         Expr::Case { else_result, .. } => {
             match else_result.as_ref().and_then(|otherwise| figure(otherwise)) {
                 Some((name, true)) => Some((name, true)),
