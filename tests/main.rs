@@ -12,6 +12,7 @@ mod harness;
 
 mod clients;
 mod differential;
+mod expressions;
 mod files;
 mod limits;
 mod outages;

@@ -23,7 +23,7 @@ const SPAN: Kind = Kind::Interval;
 
 pub static ENTRIES: &[Entry] = &[
     stable(
-        "weir_extract",
+        "extract",
         &[
             exact(&[Text, Instant]),
             exact(&[Text, Timestamp]),

@@ -195,7 +195,8 @@ impl Kind {
             (Int4, DataType::Int16 | DataType::Int8) | (Float8, DataType::Float32) => 1,
             (Int8, other) if other.is_integer() && *other != DataType::UInt64 => 1,
             // A constant may be too wide by what the engine made of it.
-            (Numeric, other) if other.is_integer() => 2,
+            (Numeric, other) if other.is_integer() => 3,
+            (Float8, other) if other.is_integer() => 2,
             (Float8, other) if other.is_numeric() => 3,
             (Instant, DataType::Date32) => 1,
             (Timestamp, DataType::Date32) => 2,
@@ -573,8 +574,8 @@ fn native(value: Interval) -> Result<IntervalMonthDayNano> {
     }
 }
 
-impl Row<'_> {
-    pub fn text(&self, index: usize) -> Result<&str> {
+impl<'a> Row<'a> {
+    pub fn text(&self, index: usize) -> Result<&'a str> {
         match self.values.get(index) {
             Some(Value::Text(text)) => Ok(text),
             other => internal_err!("argument {index} is {other:?}, not text"),

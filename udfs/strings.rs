@@ -48,6 +48,27 @@ pub static ENTRIES: &[Entry] = &[
             _ => exec_err!("numeric field overflow"),
         }
     })]),
+    entry("sign", &[
+        form(&[Float8], Float8, |row| {
+            let value = row.float(0)?;
+            Ok(Answer::Float(if value > 0.0 { 1.0 } else if value < 0.0 { -1.0 } else { value }))
+        }),
+        digits(&[Numeric], 1, 0, |row| Ok(Answer::Decimal(row.decimal(0)?.0.signum()))),
+    ]),
+    entry("weir_ceil", &[digits(&[Numeric], 38, 0, |row| {
+        let (value, unit) = parts(row)?;
+        Ok(Answer::Decimal(-(-value).div_euclid(unit)))
+    })]),
+    entry("weir_floor", &[digits(&[Numeric], 38, 0, |row| {
+        let (value, unit) = parts(row)?;
+        Ok(Answer::Decimal(value.div_euclid(unit)))
+    })]),
+    entry("weir_trunc", &[digits(&[Numeric], 38, 0, |row| {
+        let (value, unit) = parts(row)?;
+        Ok(Answer::Decimal(value / unit))
+    })]),
+    entry("weir_numeric_text", &[form(&[Float8, Int4], Text, numeric_text)]),
+    entry("encode", &[form(&[Bytes, Text], Text, encode)]),
     entry("gcd", &[
         form(&[Int4, Int4], Int4, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
         form(&[Int8, Int8], Int8, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
@@ -283,4 +304,88 @@ fn width_bucket(row: &mut Row<'_>) -> Result<Answer> {
         (_, true) => count + 1,
         _ => ((operand - low) / (high - low) * count as f64) as i64 + 1,
     }))
+}
+
+/// The digits of a numeric, and how many of them make one.
+fn parts(row: &Row<'_>) -> Result<(i128, i128)> {
+    let (value, scale) = row.decimal(0)?;
+    match 10i128.checked_pow(u32::from(scale.unsigned_abs())) {
+        Some(unit) if scale >= 0 => Ok((value, unit)),
+        _ => exec_err!("numeric field overflow"),
+    }
+}
+
+fn encode(row: &mut Row<'_>) -> Result<Answer> {
+    let (Some(Value::Bytes(bytes)), format) = (row.values.first().copied(), row.text(1)?) else {
+        return internal_err!("encode takes bytes");
+    };
+    match format.to_ascii_lowercase().as_str() {
+        "hex" => {
+            for byte in bytes {
+                row.write_with(format_args!("{byte:02x}"))?;
+            }
+        }
+        "base64" => base64(bytes, row.text),
+        "escape" => {
+            for byte in bytes {
+                match byte {
+                    b'\\' => row.text.push_str("\\\\"),
+                    0 | 0x80.. => {
+                        row.write_with(format_args!("\\{byte:03o}"))?;
+                    }
+                    other => row.text.push(char::from(*other)),
+                }
+            }
+        }
+        _ => return exec_err!("unrecognized encoding: \"{format}\""),
+    }
+    Ok(Answer::Written)
+}
+
+/// In lines of 76 characters, as in MIME.
+fn base64(bytes: &[u8], text: &mut String) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (index, chunk) in bytes.chunks(3).enumerate() {
+        if index > 0 && index % 19 == 0 {
+            text.push('\n');
+        }
+        let byte = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = (bits >> (18 - 6 * place)) & 63;
+            let is_padding = place > chunk.len();
+            let letter = LETTERS[usize::try_from(letter).unwrap_or(0)];
+            text.push(if is_padding { '=' } else { char::from(letter) });
+        }
+    }
+}
+
+/// The digits that a numeric keeps of a float: 15 of a double precision, 6 of a real.
+fn numeric_text(row: &mut Row<'_>) -> Result<Answer> {
+    let (value, digits) = (row.float(0)?, row.int(1)?);
+    if value.is_nan() || value.is_infinite() {
+        return exec_err!("{value} does not fit numeric: out of range");
+    }
+    let places = usize::try_from(digits - 1).unwrap_or(0);
+    let written = format!("{value:.places$e}");
+    let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
+    };
+    let digits = mantissa.replace('.', "");
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    let whole = usize::try_from(exponent + 1).unwrap_or(0);
+    if exponent < 0 {
+        return row.write_with(format_args!("{sign}0.{}{digits}", zeros(-exponent - 1)));
+    }
+    match digits.split_at_checked(whole) {
+        Some((whole, "")) => row.write_with(format_args!("{sign}{whole}")),
+        Some((whole, fraction)) => row.write_with(format_args!("{sign}{whole}.{fraction}")),
+        None => {
+            let missing = exponent + 1 - i32::try_from(digits.len()).unwrap_or(0);
+            row.write_with(format_args!("{sign}{digits}{}", zeros(missing)))
+        }
+    }
 }

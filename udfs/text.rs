@@ -6,8 +6,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, StringBuilder},
         datatypes::{
-            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-            TimestampMicrosecondType,
+            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType,
+            Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
         },
     },
     common::{exec_err, internal_err, not_impl_err},
@@ -45,6 +45,7 @@ pub fn has_own_text(data_type: &DataType) -> bool {
             | DataType::Float64
             | DataType::Timestamp(TimeUnit::Microsecond, _)
             | DataType::Interval(IntervalUnit::MonthDayNano)
+            | DataType::Time64(_)
             | DataType::Binary
     )
 }
@@ -207,6 +208,12 @@ fn write(array: &ArrayRef) -> Result<ArrayRef> {
                     }
                 };
                 moment_text(value, zone)
+            }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                clock_text(array.as_primitive::<Time64MicrosecondType>().value(row))
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                clock_text(array.as_primitive::<Time64NanosecondType>().value(row) / 1000)
             }
             DataType::Interval(IntervalUnit::MonthDayNano) => {
                 let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);

@@ -6,9 +6,9 @@ use datafusion::{
     arrow::datatypes::{DataType, Field, FieldRef, SchemaRef},
     catalog::TableProvider,
     common::{
-        TableReference,
+        ScalarValue, TableReference,
         config::ConfigOptions,
-        plan_err,
+        not_impl_err, plan_err,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
     datasource::{cte_worktable::CteWorkTable, provider_as_source},
@@ -208,6 +208,11 @@ impl ContextProvider for World<'_> {
             .into_iter()
             .map(|argument| fold_constant(argument, self.state))
             .collect::<DataFusionResult<Vec<_>>>()?;
+        let is_day = |argument: &Expr| matches!(argument, Expr::Literal(ScalarValue::Date32(_), _));
+        if arguments.iter().any(is_day) {
+            // Its rows are timestamps with time zone in PostgreSQL, and without one in the engine.
+            return not_impl_err!("{name} of dates is not supported: cast them to timestamp");
+        }
         let table = function.create_table_provider_with_args(
             datafusion::catalog::TableFunctionArgs::new(&arguments, self.state),
         )?;
@@ -236,7 +241,9 @@ impl ContextProvider for World<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let own = self.functions.get(name).map(|function| Arc::clone(function));
-        own.or_else(|| self.state.scalar_functions().get(name).cloned())
+        own.or_else(|| {
+            self.state.scalar_functions().get(crate::meaning::engine_name(name)?).cloned()
+        })
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -244,7 +251,7 @@ impl ContextProvider for World<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.state.aggregate_functions().get(name).cloned()
+        self.state.aggregate_functions().get(crate::meaning::engine_name(name)?).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {

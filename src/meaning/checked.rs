@@ -209,6 +209,11 @@ fn check_function(mut function: ScalarFunction, schema: &DFSchema) -> Result<Tra
             *regex = found.data;
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
         }
+        ("array_to_string", [array, ..])
+            if matches!(array.get_type(schema)?, DataType::List(member) if *member.data_type() == DataType::Boolean) =>
+        {
+            not_impl_err!("array_to_string of booleans is not supported")
+        }
         ("regexp_like", [_, regex, ..]) => {
             let found = pattern(std::mem::take(regex), Purpose::Test)?;
             let is_changed = found.transformed;
@@ -274,12 +279,30 @@ fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option
             Some(weir_udfs::float_from_text().call(vec![text]))
         }
         (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
+        // A numeric keeps the digits of a float that are sure.
+        (DataType::Float64 | DataType::Float32, DataType::Decimal128(..) | DataType::Decimal256(..))
+            if !is_null(expr) =>
+        {
+            let digits = if *source == DataType::Float64 { 15i32 } else { 6 };
+            let wide = cast(expr.clone(), DataType::Float64);
+            let text = weir_udfs::row_function("weir_numeric_text")?.call(vec![wide, lit(digits)]);
+            Some(cast(text, target.clone()))
+        }
         (DataType::Utf8, DataType::Binary) => own(weir_udfs::bytes_from_text()),
         (DataType::Utf8, DataType::Interval(_)) => {
             own(weir_udfs::row_function("weir_interval_from_text")?)
         }
         (DataType::Time64(_), DataType::Interval(_)) => {
             own(weir_udfs::row_function("weir_time_interval")?)
+        }
+        (DataType::List(_), DataType::Utf8) if !is_null(expr) => {
+            return not_impl_err!("the text of an array is not written here");
+        }
+        (DataType::List(from), DataType::List(to))
+            if to.data_type().is_integer()
+                && (from.data_type().is_floating() || from.data_type().is_decimal()) =>
+        {
+            return not_impl_err!("an array of fractions is not rounded here");
         }
         (source, DataType::Utf8) if weir_udfs::has_own_text(source) => own(weir_udfs::text()),
         (DataType::Utf8, DataType::List(_)) if !is_null(expr) => {

@@ -30,6 +30,27 @@ pub fn correct(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
                 when(has.clone(), lit(true)).when(is_unsure.is_not_null(), null).otherwise(has)?;
             Ok(Transformed::yes(answer))
         }
+        ("ceil" | "floor" | "trunc", [number])
+            if matches!(number.get_type(schema), Ok(DataType::Decimal128(..))) =>
+        {
+            let whole = weir_udfs::row_function(match name.as_str() {
+                "ceil" => "weir_ceil",
+                "floor" => "weir_floor",
+                _ => "weir_trunc",
+            })?;
+            Ok(Transformed::yes(whole.call(function.args)))
+        }
+        // No member is NULL's equal.
+        ("array_has_all", [array, members]) => {
+            let (array, members) = (std::mem::take(array), std::mem::take(members));
+            let Ok(DataType::List(member)) = members.get_type(schema) else {
+                let has = function.func.call(vec![array, members]);
+                return Ok(Transformed::no(has));
+            };
+            let null = Expr::Literal(ScalarValue::try_from(member.data_type())?, None);
+            let is_sound = array_position(members.clone(), null).is_null();
+            Ok(Transformed::yes(function.func.call(vec![array, members]).and(is_sound)))
+        }
         ("age", [_]) => {
             let today = datafusion::functions::datetime::current_date().call(Vec::new());
             function.args.insert(0, cast(today, DataType::Timestamp(TimeUnit::Microsecond, None)));

@@ -52,7 +52,21 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = weir_udfs::float_functions();
     functions.extend(weir_udfs::shorteners());
     functions.extend(weir_udfs::row_functions());
+    functions.extend(weir_udfs::ordered_sets());
     functions
+}
+
+/// The engine's name of a function that PostgreSQL calls otherwise; `None`: its own means something
+/// else there, and is not to be had.
+pub fn engine_name(name: &str) -> Option<&str> {
+    match name {
+        "ceiling" => Some("ceil"),
+        "variance" => Some("var_samp"),
+        "every" => Some("bool_and"),
+        "array_dims" | "array_positions" | "array_sort" | "isnan" | "nanvl" | "signum"
+        | "levenshtein" | "ends_with" | "any_value" | "to_unixtime" | "from_unixtime" => None,
+        name => Some(name),
+    }
 }
 
 /// The engine's optimizer rules, those that change answers replaced.

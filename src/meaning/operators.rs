@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::datatypes::{DataType, IntervalUnit, TimeUnit},
-    common::{DFSchema, Result, ScalarValue},
+    common::{DFSchema, Result, ScalarValue, not_impl_err},
     logical_expr::{
         Expr, ExprSchemable, Operator, binary_expr, cast, lit,
         planner::{ExprPlanner, PlannerResult, RawBinaryExpr},
@@ -53,7 +53,7 @@ impl ExprPlanner for Operators {
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
-        Ok(PlannerResult::Planned(row_function("weir_extract")?.call(args)))
+        Ok(PlannerResult::Planned(row_function("extract")?.call(args)))
     }
 
     /// `substring(x FROM 'pattern')`.
@@ -148,6 +148,11 @@ fn planned(
         |time: Expr| -> Result<Expr> { Ok(row_function("weir_time_interval")?.call(vec![time])) };
     let is_instant = |data_type: &DataType| matches!(data_type, Timestamp(_, Some(_)));
     match (op, left_type, right_type) {
+        (Op::StringConcat, DataType::List(_), DataType::Null) => Ok(Some(l())),
+        (Op::StringConcat, DataType::Null, DataType::List(_)) => Ok(Some(r())),
+        (Op::PGBitwiseShiftLeft, DataType::Int16, _) => {
+            not_impl_err!("shifting a smallint to the left is not supported")
+        }
         (op, &SPAN, &SPAN) if is_comparison(op) => {
             let order = |span: Expr| -> Result<Expr> {
                 Ok(row_function("weir_interval_order")?.call(vec![span]))

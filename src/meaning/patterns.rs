@@ -17,7 +17,7 @@ pub enum Purpose {
 
 /// Translates an advanced regular expression.
 pub fn translate(pattern: &str, purpose: Purpose) -> Result<String> {
-    let mut reader = Reader { purpose, ..Reader::default() };
+    let mut reader = Reader::default();
     // A dot matches a line's end in PostgreSQL.
     let mut written = String::from("(?s)");
     let body = match pattern.strip_prefix("***") {
@@ -47,17 +47,10 @@ fn escaped(literal: &str) -> String {
 
 #[derive(Default)]
 struct Reader {
-    purpose: Purpose,
     has_alternative: bool,
     has_repeated_group: bool,
     has_lazy: bool,
     quantifiers: usize,
-}
-
-impl Default for Purpose {
-    fn default() -> Self {
-        Self::Test
-    }
 }
 
 impl Reader {

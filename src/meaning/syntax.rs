@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
-        FunctionArg, FunctionArgExpr, FunctionArguments, Interval, Query, Select, SelectItem,
-        SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Value, ValueWithSpan,
+        FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Interval,
+        LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Value, ValueWithSpan,
         VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
@@ -32,11 +32,30 @@ impl VisitorMut for Reword {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Err(error) = limit_by_fetch(query) {
+            return ControlFlow::Break(error);
+        }
         refuse_all(&query.body)
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        for item in &select.projection {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Function(function))
+            | SelectItem::ExprWithAlias { expr: Expr::Function(function), .. } = item
+                && select.from.is_empty()
+                && function.name.to_string().eq_ignore_ascii_case("generate_series")
+            {
+                // A row for each value, where the engine has an array of them.
+                let series = Expr::Function(function.clone());
+                let alias = match item {
+                    SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
+                    _ => Ident::new("generate_series"),
+                };
+                match call("unnest", vec![series]) {
+                    Ok(expr) => *item = SelectItem::ExprWithAlias { expr, alias },
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
             // `x ISNULL` is read as a name for `x`.
             if let SelectItem::ExprWithAlias { alias, .. } = item
                 && alias.quote_style.is_none()
@@ -125,7 +144,35 @@ fn reword(expression: &mut Expr) -> Result<()> {
                 op => Expr::UnaryOp { op: *op, expr: Box::new(operand) },
             };
         }
+        Expr::Function(function) if !function.within_group.is_empty() => {
+            if let Some(rewritten) = over_ordered_array(function)? {
+                *expression = rewritten;
+            }
+        }
+        Expr::Function(function) if is_named(function, "date") => {
+            if let Some(moment) = only_argument(function) {
+                *expression = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(moment),
+                    data_type: DataType::Date,
+                    array: false,
+                    format: None,
+                };
+            }
+        }
         Expr::Function(function) => name_parts_of_interval(function)?,
+        Expr::Subquery(query) => {
+            if let Some(found) = first_of_matches(query) {
+                *expression = found;
+            }
+        }
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+            if let Some(members) = constant(right).and_then(plain_members) {
+                let left = std::mem::replace(left.as_mut(), placeholder());
+                let list = members.into_iter().map(text).collect();
+                *expression = Expr::InList { expr: Box::new(left), list, negated: false };
+            }
+        }
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             let Some(escape) = escape_char.take() else { return Ok(()) };
             let escape = escape.value.into_string().unwrap_or_default();
@@ -353,6 +400,104 @@ fn overlaps(left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
         moments.extend([start, end]);
     }
     call("weir_overlaps", moments)
+}
+
+fn is_named(function: &Function, name: &str) -> bool {
+    function.name.to_string().eq_ignore_ascii_case(name)
+}
+
+fn only_argument(function: &mut Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    match list.args.as_mut_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] => {
+            Some(std::mem::replace(argument, placeholder()))
+        }
+        _ => None,
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+fn limit_by_fetch(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    if fetch.with_ties || fetch.percent {
+        return Err(unsupported("FETCH … WITH TIES"));
+    }
+    let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
+    let quantity = Some(fetch.quantity.unwrap_or_else(one));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit: quantity,
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = quantity,
+        Some(_) => return Err(Error::new(ErrorKind::Syntax, "multiple LIMIT clauses not allowed")),
+    }
+    Ok(())
+}
+
+/// `percentile_cont(f) WITHIN GROUP (ORDER BY x)` as a function of the array of a group's values: the
+/// engine's own is not exact, and it has no other of its kind.
+fn over_ordered_array(function: &mut Function) -> Result<Option<Expr>> {
+    const KNOWN: [&str; 3] = ["percentile_cont", "percentile_disc", "mode"];
+    let Some(name) = KNOWN.iter().find(|name| is_named(function, name)) else { return Ok(None) };
+    if function.over.is_some() {
+        return Err(unsupported(format!("OVER with {name}")));
+    }
+    let fraction = only_argument(function);
+    let [order] = function.within_group.as_slice() else {
+        return Err(unsupported(format!("{name} of several values")));
+    };
+    let mut aggregate = parse("array_agg(NULL ORDER BY NULL) FILTER (WHERE NULL IS NOT NULL)")?;
+    if let Expr::Function(aggregate) = &mut aggregate {
+        if let FunctionArguments::List(list) = &mut aggregate.args {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr.clone()))];
+            list.clauses = vec![FunctionArgumentClause::OrderBy(vec![order.clone()])];
+        }
+        let is_there = Expr::IsNotNull(Box::new(order.expr.clone()));
+        aggregate.filter = Some(Box::new(match function.filter.take() {
+            Some(filter) => binary(Expr::Nested(filter), BinaryOperator::And, is_there),
+            None => is_there,
+        }));
+    }
+    let arguments = std::iter::once(aggregate).chain(fraction).collect();
+    call(name, arguments).map(Some)
+}
+
+/// `(SELECT (regexp_matches(x, 'y'))[n])`, as Tableau writes it: no match is no row, and so NULL.
+fn first_of_matches(query: &mut Query) -> Option<Expr> {
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    let is_plain = query.with.is_none()
+        && query.limit_clause.is_none()
+        && select.from.is_empty()
+        && select.selection.is_none();
+    let [SelectItem::UnnamedExpr(item)] = select.projection.as_mut_slice() else { return None };
+    let Expr::CompoundFieldAccess { root, .. } = item else { return None };
+    let mut inner = root.as_mut();
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
+    let Expr::Function(function) = inner else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if !is_plain || !is_named(function, "regexp_matches") || list.args.len() != 2 {
+        return None;
+    }
+    function.name = ObjectName::from(vec![Ident::new("regexp_match")]);
+    Some(std::mem::replace(item, placeholder()))
+}
+
+/// The members of an array's text, if none needs a closer look.
+fn plain_members(array: &str) -> Option<Vec<String>> {
+    let members = array.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let members: Vec<String> = members.split(',').map(|member| member.trim().to_owned()).collect();
+    let is_plain = |member: &String| {
+        !member.is_empty()
+            && !member.contains(['"', '\\', '{', '}'])
+            && !member.eq_ignore_ascii_case("null")
+    };
+    if members.iter().all(is_plain) { Some(members) } else { None }
 }
 
 fn text(text: String) -> Expr {
