@@ -9,9 +9,7 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::harness::{
-    ADMIN, Cluster, Weir, WeirBuilder, code, files, tests_folder,
-};
+use crate::harness::{ADMIN, Cluster, Weir, WeirBuilder, code, files, tests_folder};
 
 /// What both are asked, and where it stands.
 struct Question {
@@ -42,7 +40,8 @@ fn questions() -> Vec<Question> {
         }
         let text = fs::read_to_string(&path).unwrap();
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("-- "));
-        questions.extend(lines.map(|line| Question { topic: topic.clone(), line: line.to_owned() }));
+        questions
+            .extend(lines.map(|line| Question { topic: topic.clone(), line: line.to_owned() }));
     }
     questions
 }

@@ -2,8 +2,8 @@
 
 use datafusion::{
     arrow::{
-        array::timezone::Tz, datatypes::TimestampMicrosecondType, temporal_conversions::as_datetime,
-        temporal_conversions::as_datetime_with_timezone,
+        array::timezone::Tz, datatypes::TimestampMicrosecondType,
+        temporal_conversions::as_datetime, temporal_conversions::as_datetime_with_timezone,
     },
     common::{exec_err, not_impl_err},
     error::Result,

@@ -12,9 +12,7 @@ use crate::{
     },
     interval::{self, Interval},
     patterns,
-    rows::{
-        Answer, Entry, Form, Kind, Returns, Row, Value, digits, entry, form, nullable, stable,
-    },
+    rows::{Answer, Entry, Form, Kind, Returns, Row, Value, digits, entry, form, nullable, stable},
 };
 
 use Kind::{Bool, Date, Float8, Instant, Int4, Numeric, Text, Time, Timestamp};
@@ -63,6 +61,9 @@ pub static ENTRIES: &[Entry] = &[
         &[
             form(&[Timestamp, Timestamp], SPAN, age),
             form(&[Instant, Instant], SPAN, age),
+            // From midnight of today, which is put before it.
+            form(&[Timestamp], SPAN, age),
+            form(&[Instant], SPAN, age),
         ],
     ),
     entry("make_date", &[form(&[Int4, Int4, Int4], Date, make_date)]),
@@ -166,21 +167,21 @@ pub static ENTRIES: &[Entry] = &[
             }),
         ],
     ),
-    entry("weir_add_days", &[form(&[Date, Int4], Date, |row| {
-        Ok(Answer::Moment(row.moment(0)? + row.int(1)?))
-    })]),
-    entry("weir_subtract_days", &[
-        form(&[Date, Date], Int4, |row| Ok(Answer::Int(row.moment(0)? - row.moment(1)?))),
-    ]),
+    entry(
+        "weir_add_days",
+        &[form(&[Date, Int4], Date, |row| Ok(Answer::Moment(row.moment(0)? + row.int(1)?)))],
+    ),
+    entry(
+        "weir_subtract_days",
+        &[form(&[Date, Date], Int4, |row| Ok(Answer::Int(row.moment(0)? - row.moment(1)?)))],
+    ),
     entry(
         "weir_time_interval",
         &[form(&[Time], SPAN, |row| {
             Ok(Answer::Interval(Interval { micros: row.moment(0)?, ..Interval::default() }))
         })],
     ),
-    nullable("weir_overlaps", &[
-        form(&[Timestamp, Timestamp, Timestamp, Timestamp], Bool, overlaps),
-    ]),
+    nullable("overlaps", &[form(&[Timestamp, Timestamp, Timestamp, Timestamp], Bool, overlaps)]),
     stable(
         "to_char",
         &[
@@ -548,7 +549,9 @@ fn age(row: &mut Row<'_>) -> Result<Answer> {
 fn subtract(row: &mut Row<'_>) -> Result<Answer> {
     match row.moment(0)?.checked_sub(row.moment(1)?) {
         // Whole days are told as such.
-        Some(micros) => Interval { months: 0, days: 0, micros }.justify_hours().map(Answer::Interval),
+        Some(micros) => {
+            Interval { months: 0, days: 0, micros }.justify_hours().map(Answer::Interval)
+        }
         None => exec_err!("interval out of range"),
     }
 }
@@ -605,9 +608,8 @@ fn check_date(year: i64, month: i64, day: i64) -> Result<i64> {
 
 fn check_time(hour: i64, minute: i64, second: f64) -> Result<i64> {
     let is_midnight = hour == 24 && minute == 0 && second == 0.0;
-    let is_time = (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0.0..=60.0).contains(&second);
+    let is_time =
+        (0..24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&second);
     if !is_time && !is_midnight {
         return exec_err!("time field value out of range: {hour}:{minute:02}:{second:02}");
     }

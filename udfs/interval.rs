@@ -202,14 +202,16 @@ impl Sum {
     }
 
     fn finish(self, sign: f64) -> Option<Interval> {
-        let small = |value: f64| {
-            (value.abs() < 2_147_483_648.0).then_some((value * sign) as i32)
-        };
+        let small = |value: f64| (value.abs() < 2_147_483_648.0).then_some((value * sign) as i32);
         let micros = (self.micros * sign).round_ties_even();
         if micros.abs() >= 9.2e18 {
             return None;
         }
-        Some(Interval { months: small(self.months)?, days: small(self.days)?, micros: micros as i64 })
+        Some(Interval {
+            months: small(self.months)?,
+            days: small(self.days)?,
+            micros: micros as i64,
+        })
     }
 }
 
@@ -261,7 +263,8 @@ fn read_words(text: &str, unit: Option<&str>) -> Option<Interval> {
             sum.months += factor * (years * 12.0 + months);
         } else {
             let value = factor * digits.parse::<f64>().ok()?;
-            let named = tokens.next_if(|next| next.starts_with(|it: char| it.is_ascii_alphabetic()));
+            let named =
+                tokens.next_if(|next| next.starts_with(|it: char| it.is_ascii_alphabetic()));
             match (named, unit) {
                 (Some(named), _) => sum.add(value, &named)?,
                 (None, Some(unit)) => sum.add(value, unit)?,
@@ -376,8 +379,7 @@ mod tests {
             ("1 2", None),
         ];
         for (text, expected) in cases {
-            let expected =
-                expected.map(|(months, days, micros)| Interval { months, days, micros });
+            let expected = expected.map(|(months, days, micros)| Interval { months, days, micros });
             assert_eq!(read(text).ok(), expected, "{text}");
         }
     }

@@ -149,7 +149,11 @@ impl Pattern {
                 if self.zero_start == 0 && !self.has_point {
                     self.zero_start = self.before + 1;
                 }
-                if self.has_point { self.after += 1 } else { self.before += 1 }
+                if self.has_point {
+                    self.after += 1
+                } else {
+                    self.before += 1
+                }
                 self.zero_end = self.before + self.after;
             }
             Word::Point if self.has_point || self.has_shift => return refused(text),
@@ -177,9 +181,7 @@ impl Pattern {
             Word::Minus => self.has_minus = true,
             Word::Plus => self.has_plus = true,
             Word::Sign => (self.has_minus, self.has_plus) = (true, true),
-            Word::Brackets
-                if self.sign != SignPlace::None || self.has_plus || self.has_minus =>
-            {
+            Word::Brackets if self.sign != SignPlace::None || self.has_plus || self.has_minus => {
                 return refused(text);
             }
             Word::Brackets => self.has_brackets = true,
@@ -197,11 +199,7 @@ impl Pattern {
                 }
                 self.is_scientific = true;
             }
-            Word::Comma
-            | Word::Group
-            | Word::Currency
-            | Word::Ordinal { .. }
-            | Word::Nothing => {}
+            Word::Comma | Word::Group | Word::Currency | Word::Ordinal { .. } | Word::Nothing => {}
         }
         Ok(())
     }
@@ -326,8 +324,19 @@ fn scientific(value: i128, scale: i8, after: usize) -> String {
 
 fn write_roman(row: &mut Row<'_>, pattern: &Pattern, value: i128) -> Result<Answer> {
     const PARTS: &[(i128, &str)] = &[
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"),
-        (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let roman = match value {
         1..=3999 => {
@@ -509,8 +518,8 @@ impl Processor {
     fn digit(&mut self, word: Word) {
         self.is_inside = false;
         let is_filled = self.pattern.is_filled;
-        let reaches_number = self.current >= self.blanks
-            || (self.has_zeros() && self.zero_start == self.current);
+        let reaches_number =
+            self.current >= self.blanks || (self.has_zeros() && self.zero_start == self.current);
         if !self.is_sign_written && reaches_number && (!self.hides_zero() || self.ends_at_point()) {
             self.write_sign();
         }
@@ -547,9 +556,8 @@ impl Processor {
                 self.at += 1;
             }
         }
-        let mut end = self.count
-            + usize::from(self.blanks > 0)
-            + usize::from(self.pattern.has_point);
+        let mut end =
+            self.count + usize::from(self.blanks > 0) + usize::from(self.pattern.has_point);
         if self.last_relevant == Some(self.at) {
             end = self.current;
         }

@@ -90,8 +90,18 @@ const WORDS: &[(&str, Word)] = &[
 ];
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -310,7 +320,13 @@ fn write_word(text: &mut String, word: Word, is_bare: bool, shown: &Shown) -> Re
         }
     };
     let years = |year: i64| {
-        if *is_interval { year } else if year <= 0 { 1 - year } else { year }
+        if *is_interval {
+            year
+        } else if year <= 0 {
+            1 - year
+        } else {
+            year
+        }
     };
     let day_of_year = || match is_interval {
         true => (year * 12 + month) * 30 + day,
@@ -453,7 +469,9 @@ fn write_word(text: &mut String, word: Word, is_bare: bool, shown: &Shown) -> Re
             let _ = write!(text, "{},{:03}", year / 1000, year % 1000);
             Written::Number
         }
-        Word::Year(width) => number(text, years(year) % 10i64.pow(9.min(part(width))), index(width.into()), is_bare),
+        Word::Year(width) => {
+            number(text, years(year) % 10i64.pow(9.min(part(width))), index(width.into()), is_bare)
+        }
         Word::IsoYear(width) => {
             let year = match is_interval {
                 true => year,
@@ -488,7 +506,8 @@ const fn part(width: u32) -> u32 {
 
 /// `date2j`, which takes any month.
 fn julian(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year + 4800, month + 1) } else { (year + 4799, month + 13) };
+    let (year, month) =
+        if month > 2 { (year + 4800, month + 1) } else { (year + 4799, month + 13) };
     let century = year / 100;
     year * 365 - 32_167 + year / 4 - century + century / 4 + 7834 * month / 256 + day
 }
@@ -540,9 +559,7 @@ impl Read {
         let out_of_range =
             || exec_err!("date/time field value out of range: parsing timestamp failed");
         if self.is_iso && self.is_gregorian {
-            return exec_err!(
-                "invalid combination of date conventions: parsing timestamp failed"
-            );
+            return exec_err!("invalid combination of date conventions: parsing timestamp failed");
         }
         if self.julian != 0 {
             return Ok(self.julian - EPOCH_JULIAN);
@@ -604,7 +621,9 @@ impl Read {
             }
             hour = hour % 12 + if self.is_afternoon { 12 } else { 0 };
         }
-        if !(0..24).contains(&hour) || !(0..60).contains(&self.minute) || !(0..60).contains(&self.second)
+        if !(0..24).contains(&hour)
+            || !(0..60).contains(&self.minute)
+            || !(0..60).contains(&self.second)
         {
             return exec_err!("date/time field value out of range: parsing timestamp failed");
         }
@@ -684,7 +703,12 @@ fn ends_a_number(next: Option<&Node>) -> bool {
 }
 
 /// A number at the start of a text, how many characters it has, and what is behind it.
-fn integer<'a>(text: &'a str, width: usize, is_open: bool, what: &str) -> Result<(i64, usize, &'a str)> {
+fn integer<'a>(
+    text: &'a str,
+    width: usize,
+    is_open: bool,
+    what: &str,
+) -> Result<(i64, usize, &'a str)> {
     let signed = text.starts_with(['-', '+']);
     let digits = text.get(usize::from(signed)..).unwrap_or_default();
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
@@ -899,4 +923,3 @@ const fn near_2020(year: i64) -> i64 {
         _ => year,
     }
 }
-

@@ -5,10 +5,9 @@ use std::{fmt::Write as _, sync::Arc};
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder,
-            Decimal128Array, Float64Builder, Int32Builder, Int64Builder,
-            IntervalMonthDayNanoBuilder, StringArray, StringBuilder, Time64MicrosecondBuilder,
-            TimestampMicrosecondArray,
+            Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Decimal128Array,
+            Float64Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, StringArray,
+            StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondArray,
         },
         datatypes::{
             DataType, Date32Type, Decimal128Type, Field, FieldRef, Float32Type, Float64Type,
@@ -47,9 +46,7 @@ pub enum Kind {
     Any,
 }
 
-use Kind::{
-    Any, Bool, Bytes, Date, Float8, Instant, Int4, Int8, Numeric, Text, Time, Timestamp,
-};
+use Kind::{Any, Bool, Bytes, Date, Float8, Instant, Int4, Int8, Numeric, Text, Time, Timestamp};
 
 /// A value of one row.
 #[derive(Debug, Clone, Copy)]
@@ -150,10 +147,7 @@ pub const fn nullable(name: &'static str, forms: &'static [Form]) -> Entry {
 
 pub fn function(entry: &'static Entry) -> Arc<ScalarUDF> {
     let volatility = if entry.is_stable { Volatility::Stable } else { Volatility::Immutable };
-    Arc::new(ScalarUDF::from(RowFunction {
-        entry,
-        signature: Signature::user_defined(volatility),
-    }))
+    Arc::new(ScalarUDF::from(RowFunction { entry, signature: Signature::user_defined(volatility) }))
 }
 
 impl Kind {
@@ -554,14 +548,16 @@ impl Output {
                 {
                     return exec_err!("numeric field overflow");
                 }
-                Arc::new(Decimal128Array::from(values).with_precision_and_scale(*precision, *scale)?)
+                Arc::new(
+                    Decimal128Array::from(values).with_precision_and_scale(*precision, *scale)?,
+                )
             }
             Self::Text(mut builder) => Arc::new(builder.finish()),
             Self::Date(mut builder) => Arc::new(builder.finish()),
             Self::Time(mut builder) => Arc::new(builder.finish()),
-            Self::Moment(values) => Arc::new(
-                TimestampMicrosecondArray::from(values).with_data_type(data_type.clone()),
-            ),
+            Self::Moment(values) => {
+                Arc::new(TimestampMicrosecondArray::from(values).with_data_type(data_type.clone()))
+            }
             Self::Interval(mut builder) => Arc::new(builder.finish()),
         })
     }

@@ -16,85 +16,133 @@ pub static ENTRIES: &[Entry] = &[
     nullable("format", &[variadic(&[Text, Any], Text, format), form(&[Text], Text, format)]),
     entry("quote_literal", &[form(&[Any], Text, quote_literal)]),
     nullable("quote_nullable", &[form(&[Any], Text, quote_literal)]),
-    entry("quote_ident", &[form(&[Text], Text, |row| {
-        let quoted = identifier(row.text(0)?);
-        row.write(&quoted)
-    })]),
-    entry("get_byte", &[form(&[Bytes, Int4], Int4, |row| match row.values.first() {
-        Some(Value::Bytes(bytes)) => {
-            let index = usize::try_from(row.int(1)?).ok();
-            match index.and_then(|index| bytes.get(index)) {
-                Some(byte) => Ok(Answer::Int((*byte).into())),
-                None => exec_err!("index {} out of range", row.int(1)?),
+    entry(
+        "quote_ident",
+        &[form(&[Text], Text, |row| {
+            let quoted = identifier(row.text(0)?);
+            row.write(&quoted)
+        })],
+    ),
+    entry(
+        "get_byte",
+        &[form(&[Bytes, Int4], Int4, |row| match row.values.first() {
+            Some(Value::Bytes(bytes)) => {
+                let index = usize::try_from(row.int(1)?).ok();
+                match index.and_then(|index| bytes.get(index)) {
+                    Some(byte) => Ok(Answer::Int((*byte).into())),
+                    None => exec_err!("index {} out of range", row.int(1)?),
+                }
             }
-        }
-        other => internal_err!("get_byte of {other:?}"),
-    })]),
-    entry("mod", &[
-        form(&[Int4, Int4], Int4, remainder),
-        form(&[Int8, Int8], Int8, remainder),
-    ]),
-    entry("div", &[digits(&[Numeric, Numeric], 38, 0, |row| {
-        let ((left, left_scale), (right, right_scale)) = (row.decimal(0)?, row.decimal(1)?);
-        let scale = left_scale.max(right_scale);
-        let widen = |value: i128, own: i8| {
-            10i128
-                .checked_pow(u32::from((scale - own).unsigned_abs()))
-                .and_then(|factor| value.checked_mul(factor))
-        };
-        match (widen(left, left_scale), widen(right, right_scale)) {
-            (_, Some(0)) => exec_err!("division by zero"),
-            (Some(left), Some(right)) => Ok(Answer::Decimal(left / right)),
-            _ => exec_err!("numeric field overflow"),
-        }
-    })]),
-    entry("sign", &[
-        form(&[Float8], Float8, |row| {
-            let value = row.float(0)?;
-            Ok(Answer::Float(if value > 0.0 { 1.0 } else if value < 0.0 { -1.0 } else { value }))
-        }),
-        digits(&[Numeric], 1, 0, |row| Ok(Answer::Decimal(row.decimal(0)?.0.signum()))),
-    ]),
-    entry("weir_ceil", &[digits(&[Numeric], 38, 0, |row| {
-        let (value, unit) = parts(row)?;
-        Ok(Answer::Decimal(-(-value).div_euclid(unit)))
-    })]),
-    entry("weir_floor", &[digits(&[Numeric], 38, 0, |row| {
-        let (value, unit) = parts(row)?;
-        Ok(Answer::Decimal(value.div_euclid(unit)))
-    })]),
-    entry("weir_trunc", &[digits(&[Numeric], 38, 0, |row| {
-        let (value, unit) = parts(row)?;
-        Ok(Answer::Decimal(value / unit))
-    })]),
+            other => internal_err!("get_byte of {other:?}"),
+        })],
+    ),
+    entry(
+        "mod",
+        &[
+            form(&[Int4, Int4], Int4, remainder),
+            form(&[Int8, Int8], Int8, remainder),
+            // Planned as the operator.
+            form(&[Numeric, Numeric], Numeric, |_| internal_err!("mod of numerics is an operator")),
+        ],
+    ),
+    entry(
+        "weir_byte_length",
+        &[form(&[Bytes], Int4, |row| match row.values.first() {
+            Some(Value::Bytes(bytes)) => {
+                Ok(Answer::Int(i64::try_from(bytes.len()).unwrap_or(i64::MAX)))
+            }
+            other => internal_err!("the length of {other:?}"),
+        })],
+    ),
+    entry(
+        "div",
+        &[digits(&[Numeric, Numeric], 38, 0, |row| {
+            let ((left, left_scale), (right, right_scale)) = (row.decimal(0)?, row.decimal(1)?);
+            let scale = left_scale.max(right_scale);
+            let widen = |value: i128, own: i8| {
+                10i128
+                    .checked_pow(u32::from((scale - own).unsigned_abs()))
+                    .and_then(|factor| value.checked_mul(factor))
+            };
+            match (widen(left, left_scale), widen(right, right_scale)) {
+                (_, Some(0)) => exec_err!("division by zero"),
+                (Some(left), Some(right)) => Ok(Answer::Decimal(left / right)),
+                _ => exec_err!("numeric field overflow"),
+            }
+        })],
+    ),
+    entry(
+        "sign",
+        &[
+            form(&[Float8], Float8, |row| {
+                let value = row.float(0)?;
+                Ok(Answer::Float(if value > 0.0 {
+                    1.0
+                } else if value < 0.0 {
+                    -1.0
+                } else {
+                    0.0
+                }))
+            }),
+            digits(&[Numeric], 1, 0, |row| Ok(Answer::Decimal(row.decimal(0)?.0.signum()))),
+        ],
+    ),
+    entry(
+        "weir_ceil",
+        &[digits(&[Numeric], 38, 0, |row| {
+            let (value, unit) = parts(row)?;
+            Ok(Answer::Decimal(-(-value).div_euclid(unit)))
+        })],
+    ),
+    entry(
+        "weir_floor",
+        &[digits(&[Numeric], 38, 0, |row| {
+            let (value, unit) = parts(row)?;
+            Ok(Answer::Decimal(value.div_euclid(unit)))
+        })],
+    ),
+    entry(
+        "weir_trunc",
+        &[digits(&[Numeric], 38, 0, |row| {
+            let (value, unit) = parts(row)?;
+            Ok(Answer::Decimal(value / unit))
+        })],
+    ),
     entry("weir_numeric_text", &[form(&[Float8, Int4], Text, numeric_text)]),
     entry("encode", &[form(&[Bytes, Text], Text, encode)]),
-    entry("gcd", &[
-        form(&[Int4, Int4], Int4, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
-        form(&[Int8, Int8], Int8, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
-    ]),
+    entry(
+        "gcd",
+        &[
+            form(&[Int4, Int4], Int4, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
+            form(&[Int8, Int8], Int8, |row| gcd(row.int(0)?, row.int(1)?).map(Answer::Int)),
+        ],
+    ),
     entry("lcm", &[form(&[Int4, Int4], Int4, lcm), form(&[Int8, Int8], Int8, lcm)]),
-    entry("factorial", &[digits(&[Int8], 38, 0, |row| {
-        let count = row.int(0)?;
-        if count < 0 {
-            return exec_err!("factorial of a negative number is undefined: out of range");
-        }
-        let mut product = 1i128;
-        for factor in 2..=i128::from(count) {
-            match product.checked_mul(factor) {
-                Some(next) => product = next,
-                None => return exec_err!("value overflows numeric format"),
+    entry(
+        "factorial",
+        &[digits(&[Int8], 38, 0, |row| {
+            let count = row.int(0)?;
+            if count < 0 {
+                return exec_err!("factorial of a negative number is undefined: out of range");
             }
-        }
-        Ok(Answer::Decimal(product))
-    })]),
-    entry("width_bucket", &[
-        form(&[Float8, Float8, Float8, Int4], Int4, width_bucket),
-    ]),
-    nullable("num_nulls", &[variadic(&[Any], Int4, |row| {
-        let nulls = row.values.iter().filter(|value| matches!(value, Value::Null)).count();
-        Ok(Answer::Int(i64::try_from(nulls).unwrap_or(0)))
-    })]),
+            let mut product = 1i128;
+            for factor in 2..=i128::from(count) {
+                match product.checked_mul(factor) {
+                    Some(next) => product = next,
+                    None => return exec_err!("value overflows numeric format"),
+                }
+            }
+            Ok(Answer::Decimal(product))
+        })],
+    ),
+    entry("width_bucket", &[form(&[Float8, Float8, Float8, Int4], Int4, width_bucket)]),
+    nullable(
+        "num_nulls",
+        &[variadic(&[Any], Int4, |row| {
+            let nulls = row.values.iter().filter(|value| matches!(value, Value::Null)).count();
+            Ok(Answer::Int(i64::try_from(nulls).unwrap_or(0)))
+        })],
+    ),
 ];
 
 fn change_case(row: &mut Row<'_>, change: fn(char) -> char) -> Result<Answer> {
@@ -208,7 +256,9 @@ fn format(row: &mut Row<'_>) -> Result<Answer> {
             is_left = true;
         }
         if rest.next_if_eq(&'*').is_some() {
-            return datafusion::common::not_impl_err!("format() with a width of * is not supported");
+            return datafusion::common::not_impl_err!(
+                "format() with a width of * is not supported"
+            );
         }
         let width = number.or_else(|| digits_of(&mut rest)).unwrap_or(0);
         let Some(kind) = rest.next() else {

@@ -6,8 +6,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, StringBuilder},
         datatypes::{
-            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType,
-            Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit,
+            Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
         },
     },
     common::{exec_err, internal_err, not_impl_err},

@@ -93,6 +93,8 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
     let mut state =
         SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     for function in crate::meaning::functions() {
+        // With its other names, by which the engine's own would come back.
+        state.deregister_udf(function.name())?;
         state.register_udf(function)?;
     }
     Ok(state)

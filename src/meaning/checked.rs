@@ -43,7 +43,25 @@ impl AnalyzerRule for CheckValues {
     }
 }
 
+/// One month and 30 days are equal in PostgreSQL, and two values to the engine.
+fn refuse_groups_of_intervals(node: &LogicalPlan) -> Result<()> {
+    let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+    let is_found = match node {
+        LogicalPlan::Aggregate(aggregate) => {
+            let schema = aggregate.input.schema();
+            let is_key = |key: &Expr| key.get_type(schema).is_ok_and(|it| is_interval(&it));
+            aggregate.group_expr.iter().any(is_key)
+        }
+        LogicalPlan::Distinct(distinct) => {
+            distinct.input().schema().fields().iter().any(|field| is_interval(field.data_type()))
+        }
+        _ => false,
+    };
+    if is_found { not_impl_err!("grouping by an interval is not supported") } else { Ok(()) }
+}
+
 fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    refuse_groups_of_intervals(&node)?;
     let schema = super::input_schema(&node);
     let names = NamePreserver::new(&node);
     let is_sort = matches!(node, LogicalPlan::Sort(_));
@@ -92,6 +110,14 @@ fn check(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             window.params.partition_by.iter_mut().for_each(&mut keyed);
             window.params.order_by.iter_mut().for_each(|sort| keyed(&mut sort.expr));
             Ok(Transformed::new_transformed(Expr::WindowFunction(window), is_changed))
+        }
+        Expr::AggregateFunction(aggregate)
+            if matches!(aggregate.func.name(), "min" | "max")
+                && aggregate.params.args.iter().any(|it| {
+                    matches!(it.get_type(schema), Ok(DataType::Interval(_)))
+                }) =>
+        {
+            not_impl_err!("{} of intervals is not supported", aggregate.func.name())
         }
         Expr::AggregateFunction(mut aggregate) => {
             let mut is_changed = false;
@@ -209,8 +235,7 @@ fn check_function(mut function: ScalarFunction, schema: &DFSchema) -> Result<Tra
             *regex = found.data;
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
         }
-        ("array_to_string", [array, ..])
-            if matches!(array.get_type(schema)?, DataType::List(member) if *member.data_type() == DataType::Boolean) =>
+        ("array_to_string", [array, ..]) if matches!(array.get_type(schema)?, DataType::List(member) if *member.data_type() == DataType::Boolean) =>
         {
             not_impl_err!("array_to_string of booleans is not supported")
         }
@@ -280,9 +305,10 @@ fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option
         }
         (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
         // A numeric keeps the digits of a float that are sure.
-        (DataType::Float64 | DataType::Float32, DataType::Decimal128(..) | DataType::Decimal256(..))
-            if !is_null(expr) =>
-        {
+        (
+            DataType::Float64 | DataType::Float32,
+            DataType::Decimal128(..) | DataType::Decimal256(..),
+        ) if !is_null(expr) => {
             let digits = if *source == DataType::Float64 { 15i32 } else { 6 };
             let wide = cast(expr.clone(), DataType::Float64);
             let text = weir_udfs::row_function("weir_numeric_text")?.call(vec![wide, lit(digits)]);

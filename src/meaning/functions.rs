@@ -40,6 +40,17 @@ pub fn correct(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             })?;
             Ok(Transformed::yes(whole.call(function.args)))
         }
+        ("mod", [left, right])
+            if left.get_type(schema)?.is_decimal() || right.get_type(schema)?.is_decimal() =>
+        {
+            let (left, right) = (std::mem::take(left), std::mem::take(right));
+            Ok(Transformed::yes(binary_expr(left, Operator::Modulo, right)))
+        }
+        ("character_length" | "length", [value])
+            if matches!(value.get_type(schema), Ok(DataType::Binary)) =>
+        {
+            Ok(Transformed::yes(weir_udfs::row_function("weir_byte_length")?.call(function.args)))
+        }
         // No member is NULL's equal.
         ("array_has_all", [array, members]) => {
             let (array, members) = (std::mem::take(array), std::mem::take(members));

@@ -8,8 +8,8 @@ use datafusion::{
     logical_expr::{Cast, Expr as Plan},
     sql::sqlparser::ast::{
         CastKind, DataType, Distinct, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause,
-        NamedWindowExpr, OrderByKind, Query, Select, Statement, TableFactor, UnaryOperator, Value, VisitMut,
-        VisitorMut, WindowFrameBound, WindowSpec, WindowType,
+        NamedWindowExpr, OrderByKind, Query, Select, Statement, TableFactor, UnaryOperator, Value,
+        VisitMut, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
     },
 };
 
@@ -69,9 +69,7 @@ impl VisitorMut for TypeIntegers {
             keys.iter_mut().for_each(unmark);
         }
         for window in &mut select.named_window {
-            if let NamedWindowExpr::WindowSpec(window) =
-                &mut window.1
-            {
+            if let NamedWindowExpr::WindowSpec(window) = &mut window.1 {
                 unmark_window(window);
             }
         }

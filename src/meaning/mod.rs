@@ -63,6 +63,7 @@ pub fn engine_name(name: &str) -> Option<&str> {
         "ceiling" => Some("ceil"),
         "variance" => Some("var_samp"),
         "every" => Some("bool_and"),
+        "transaction_timestamp" | "statement_timestamp" => Some("now"),
         "array_dims" | "array_positions" | "array_sort" | "isnan" | "nanvl" | "signum"
         | "levenshtein" | "ends_with" | "any_value" | "to_unixtime" | "from_unixtime" => None,
         name => Some(name),

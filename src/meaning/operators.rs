@@ -62,8 +62,8 @@ impl ExprPlanner for Operators {
             return Ok(PlannerResult::Original(args));
         };
         let pattern = patterns::translate(pattern, Purpose::Find)?;
-        let found = datafusion::functions::regex::regexp_match()
-            .call(vec![text.clone(), lit(pattern)]);
+        let found =
+            datafusion::functions::regex::regexp_match().call(vec![text.clone(), lit(pattern)]);
         let first = datafusion::functions_nested::expr_fn::array_element(found, lit(1i64));
         Ok(PlannerResult::Planned(first))
     }
@@ -95,7 +95,9 @@ fn known(
         DataType::Boolean if is_comparison(op) || is_logical => {
             Some(cast(expression.clone(), DataType::Boolean))
         }
-        DataType::Interval(_) if is_comparison(op) => {
+        DataType::Interval(_) | DataType::Timestamp(TimeUnit::Microsecond, Some(_))
+            if is_comparison(op) =>
+        {
             Some(cast(expression.clone(), other.clone()))
         }
         DataType::Decimal128(..) if is_arithmetic(op) => decimal(text),
@@ -180,12 +182,8 @@ fn planned(
         (Op::Plus, &SPAN, Time64(_)) => call("weir_add_interval", vec![r(), l()]),
         (Op::Minus, Time64(_), &SPAN) => call("weir_add_interval", vec![l(), negated(r())?]),
         (Op::Minus, Time64(_), Time64(_)) => call("weir_subtract_moments", vec![l(), r()]),
-        (Op::Plus, other, &SPAN) if is_instant(other) => {
-            call("weir_add_interval", vec![l(), r()])
-        }
-        (Op::Plus, &SPAN, other) if is_instant(other) => {
-            call("weir_add_interval", vec![r(), l()])
-        }
+        (Op::Plus, other, &SPAN) if is_instant(other) => call("weir_add_interval", vec![l(), r()]),
+        (Op::Plus, &SPAN, other) if is_instant(other) => call("weir_add_interval", vec![r(), l()]),
         (Op::Minus, other, &SPAN) if is_instant(other) => {
             call("weir_add_interval", vec![l(), negated(r())?])
         }
@@ -201,8 +199,15 @@ fn planned(
         (Op::Minus, Timestamp(..), Time64(_)) => {
             call("weir_add_interval", vec![l(), negated(time_span(r())?)?])
         }
-        (Op::Minus, Timestamp(..), Timestamp(..) | Date32)
-        | (Op::Minus, Date32, Timestamp(..)) => call("weir_subtract_moments", vec![l(), r()]),
+        (Op::Minus, Timestamp(..), Timestamp(..) | Date32) | (Op::Minus, Date32, Timestamp(..)) => {
+            call("weir_subtract_moments", vec![l(), r()])
+        }
+        // A day and an interval are a moment.
+        (Op::Plus, Date32, &SPAN) => Ok(Some(binary_expr(cast(l(), MOMENT), Operator::Plus, r()))),
+        (Op::Plus, &SPAN, Date32) => Ok(Some(binary_expr(l(), Operator::Plus, cast(r(), MOMENT)))),
+        (Op::Minus, Date32, &SPAN) => {
+            Ok(Some(binary_expr(cast(l(), MOMENT), Operator::Minus, r())))
+        }
         (Op::Minus, Date32, Date32) => call("weir_subtract_days", vec![l(), r()]),
         (Op::Minus, &SPAN, &SPAN) => call("weir_interval_add", vec![l(), negated(r())?]),
         (Op::Plus, &SPAN, &SPAN) => call("weir_interval_add", vec![l(), r()]),

@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
         FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, Interval,
-        LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Value, ValueWithSpan,
-        VisitMut, VisitorMut,
+        LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+        TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -108,7 +108,8 @@ fn reword(expression: &mut Expr) -> Result<()> {
                 Some(escape) => escape.value.into_string().unwrap_or_default().chars().next(),
                 None => Some('\\'),
             };
-            let regex = constant(pattern).and_then(|pattern| super::patterns::similar(pattern, escape));
+            let regex =
+                constant(pattern).and_then(|pattern| super::patterns::similar(pattern, escape));
             let Some(regex) = regex else { return Err(unsupported("this form of SIMILAR TO")) };
             let op = match negated {
                 true => BinaryOperator::PGRegexNotMatch,
@@ -133,6 +134,7 @@ fn reword(expression: &mut Expr) -> Result<()> {
         Expr::UnaryOp { op, expr } => {
             let operand = std::mem::replace(expr.as_mut(), placeholder());
             *expression = match op {
+                UnaryOperator::Minus if matches!(operand, Expr::Interval(_)) => negated(operand)?,
                 UnaryOperator::PGSquareRoot => call("weir_sqrt", vec![operand])?,
                 UnaryOperator::PGCubeRoot => call("weir_cbrt", vec![operand])?,
                 // All bits turned over.
@@ -143,6 +145,9 @@ fn reword(expression: &mut Expr) -> Result<()> {
                 }
                 op => Expr::UnaryOp { op: *op, expr: Box::new(operand) },
             };
+        }
+        Expr::IsNull(row) | Expr::IsNotNull(row) if matches!(row.as_ref(), Expr::Tuple(_)) => {
+            return Err(unsupported("IS NULL of a row"));
         }
         Expr::Function(function) if !function.within_group.is_empty() => {
             if let Some(rewritten) = over_ordered_array(function)? {
@@ -184,6 +189,10 @@ fn reword(expression: &mut Expr) -> Result<()> {
             *pattern = with_backslash(pattern, &escape)?;
         }
         Expr::Value(ValueWithSpan { value, .. }) => match value {
+            Value::UnicodeStringLiteral(_) => {
+                let text = std::mem::replace(value, Value::Null).into_string().unwrap_or_default();
+                *value = Value::SingleQuotedString(text);
+            }
             Value::HexStringLiteral(_) | Value::SingleQuotedByteStringLiteral(_) => {
                 return Err(unsupported("a bit string"));
             }
@@ -370,7 +379,12 @@ fn compare_rows(left: Vec<Expr>, op: &BinaryOperator, right: Vec<Expr>) -> Resul
 }
 
 /// The first fields that differ decide, and the last ones by `last`.
-fn order_rows(left: Vec<Expr>, op: &BinaryOperator, last: &BinaryOperator, right: Vec<Expr>) -> Expr {
+fn order_rows(
+    left: Vec<Expr>,
+    op: &BinaryOperator,
+    last: &BinaryOperator,
+    right: Vec<Expr>,
+) -> Expr {
     let mut whole: Option<Expr> = None;
     for (left, right) in left.into_iter().zip(right).rev() {
         whole = Some(match whole {
@@ -399,7 +413,7 @@ fn overlaps(left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
         };
         moments.extend([start, end]);
     }
-    call("weir_overlaps", moments)
+    call("overlaps", moments)
 }
 
 fn is_named(function: &Function, name: &str) -> bool {
@@ -537,9 +551,12 @@ fn name_parts_of_interval(function: &mut Function) -> Result<()> {
     for (index, argument) in std::mem::take(&mut list.args).into_iter().enumerate() {
         let (place, value) = match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(index), value),
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
-                (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value)
-            }
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+            | FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => (PARTS.iter().position(|part| name.value.eq_ignore_ascii_case(part)), value),
             _ => return Err(unsupported("this argument of make_interval")),
         };
         match place.and_then(|place| parts.get_mut(place)) {
@@ -575,13 +592,33 @@ fn normalized(interval: &Interval) -> Result<Interval> {
         None => weir_udfs::read_interval(written),
     };
     let read = read.map_err(Error::from)?;
-    let micros = read.micros.checked_mul(1000).map(|nanos| nanos / 1000);
-    let Some(micros) = micros else {
+    interval_of(read.months, read.days, read.micros)
+}
+
+/// The interval of the other sign.
+fn negated(interval: Expr) -> Result<Expr> {
+    let Expr::Interval(interval) = interval else {
+        return Err(Error::internal("not an interval"));
+    };
+    let Some(text) = constant(&interval.value) else {
+        return Err(unsupported("an interval that is no constant"));
+    };
+    let read = weir_udfs::read_interval(text).map_err(Error::from)?;
+    let parts = (read.months.checked_neg(), read.days.checked_neg(), read.micros.checked_neg());
+    let (Some(months), Some(days), Some(micros)) = parts else {
         return Err(Error::new(ErrorKind::NumericOutOfRange, "interval out of range"));
     };
-    let value = format!("{} months {} days {micros} microseconds", read.months, read.days);
+    // An operator's column has no name, and two signs are none.
+    let minus = interval_of(months, days, micros)?;
+    Ok(Expr::UnaryOp { op: UnaryOperator::Plus, expr: Box::new(Expr::Interval(minus)) })
+}
+
+fn interval_of(months: i32, days: i32, micros: i64) -> Result<Interval> {
+    if micros.checked_mul(1000).is_none() {
+        return Err(Error::new(ErrorKind::NumericOutOfRange, "interval out of range"));
+    }
     Ok(Interval {
-        value: Box::new(text(value)),
+        value: Box::new(text(format!("{months} months {days} days {micros} microseconds"))),
         leading_field: None,
         leading_precision: None,
         last_field: None,

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
-        DFSchema, ExprSchema, Result, ScalarValue, plan_err,
+        DFSchema, ExprSchema, Result, ScalarValue, not_impl_err, plan_err,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, Union,
-        cast,
+        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
+        Union, cast,
         expr::InList,
         expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema},
         type_coercion::binary::comparison_coercion,
@@ -31,12 +31,16 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = super::input_schema(&node);
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expression| {
+            if matches!(expression, Expr::GroupingSet(_)) {
+                return check_grouping_set(expression, &schema);
+            }
             let name = names.save(&expression);
             let corrected =
                 expression.transform_up(|expression| correct_one(expression, &schema))?;
             Ok(corrected.update_data(|expression| name.restore(expression)))
         })?;
-        let node = node.transform_data(subqueries::correct_filter)?.transform_data(meet_branches)?;
+        let node =
+            node.transform_data(subqueries::correct_filter)?.transform_data(meet_branches)?;
         is_any_changed |= node.transformed;
         let node = match is_any_changed {
             true => Transformed::yes(node.data.recompute_schema()?),
@@ -47,6 +51,21 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(node)
     })?;
     Ok(corrected.data)
+}
+
+/// The keys of a grouping set keep their names, by which the columns above find them: what would be
+/// another expression is refused. A constant's cast has the name of the constant.
+fn check_grouping_set(keys: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let corrected = keys.clone().transform_up(|expression| match expression {
+        Expr::Cast(constant) if super::integers::folded(&constant).is_some() => {
+            Ok(Transformed::no(Expr::Cast(constant)))
+        }
+        expression => correct_one(expression, schema),
+    })?;
+    if corrected.data.schema_name().to_string() != keys.schema_name().to_string() {
+        return not_impl_err!("{} in GROUPING SETS is not supported", keys.schema_name());
+    }
+    Ok(Transformed::no(keys))
 }
 
 /// The branches of a UNION have one type from the start, so that it is the type that clients are told.
@@ -61,10 +80,8 @@ fn meet_branches(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         for input in &inputs {
             let data_type = input.schema().field(index).data_type().clone();
             if data_type == common || data_type.is_null() {
-                differ |= data_type != common;
                 continue;
             }
-            differ |= !common.is_null();
             common = match common {
                 DataType::Null => data_type,
                 known if known.is_numeric() && data_type.is_numeric() => {
@@ -76,7 +93,9 @@ fn meet_branches(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 DataType::Date32 if data_type == MOMENT => MOMENT,
                 MOMENT if data_type == DataType::Date32 => MOMENT,
                 known if known.is_string() && data_type.is_string() => DataType::Utf8,
-                known if std::mem::discriminant(&known) == std::mem::discriminant(&data_type) => known,
+                known if std::mem::discriminant(&known) == std::mem::discriminant(&data_type) => {
+                    known
+                }
                 known => {
                     return plan_err!(
                         "Cannot infer common type: UNION types {known} and {data_type} cannot be matched"
@@ -84,6 +103,7 @@ fn meet_branches(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 }
             };
         }
+        differ |= inputs.iter().any(|input| *input.schema().field(index).data_type() != common);
         let field = field.as_ref().clone().with_data_type(common).with_nullable(true);
         fields.push((qualifier.cloned(), Arc::new(field)));
     }
