@@ -358,9 +358,12 @@ fn read_iso(text: &str) -> Option<Interval> {
 mod tests {
     use super::{Interval, read};
 
+    /// A text, and its months, days and microseconds.
+    type Case = (&'static str, Option<(i32, i32, i64)>);
+
     #[test]
     fn intervals_are_read_as_in_postgresql() {
-        let cases: &[(&str, Option<(i32, i32, i64)>)] = &[
+        let cases: &[Case] = &[
             ("1 year 2 mons 3 days 04:05:06.789", Some((14, 3, 14_706_789_000))),
             ("1-2", Some((14, 0, 0))),
             ("1.5 months", Some((1, 15, 0))),

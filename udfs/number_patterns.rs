@@ -306,17 +306,14 @@ fn scientific(value: i128, scale: i8, after: usize) -> String {
         mantissa.truncate(keep);
         if round_up {
             let raised = mantissa.parse::<u128>().unwrap_or(0) + 1;
-            let raised = raised.to_string();
-            if raised.len() > keep {
-                exponent += 1;
-            }
-            mantissa = raised.get(..keep).unwrap_or(&raised).to_owned();
+            // PostgreSQL leaves a ten where a nine was rounded up.
+            mantissa = raised.to_string();
         }
     } else {
         mantissa.push_str(&"0".repeat(keep - mantissa.len()));
     }
     if after > 0 {
-        mantissa.insert(1, '.');
+        mantissa.insert(mantissa.len() - after, '.');
     }
     let direction = if exponent < 0 { '-' } else { '+' };
     format!("{sign}{mantissa}e{direction}{:02}", exponent.abs())

@@ -304,6 +304,12 @@ fn number(text: &mut String, value: i64, width: usize, is_bare: bool) -> Written
     Written::Number
 }
 
+/// Padded with zeros; a sign takes the place of one.
+fn flat(text: &mut String, value: i64, width: usize) -> Written {
+    let _ = write!(text, "{value:0width$}");
+    Written::Number
+}
+
 fn abbreviated(name: &str) -> &str {
     name.get(..3).unwrap_or(name)
 }
@@ -429,13 +435,13 @@ fn write_word(text: &mut String, word: Word, is_bare: bool, shown: &Shown) -> Re
             name(text, abbreviated(WEEKDAYS[index(calendar::day_of_week(date)) % 7]), case, 0);
             Written::Other
         }
-        Word::DayOfYear => number(text, day_of_year(), 3, is_bare),
+        Word::DayOfYear => flat(text, day_of_year(), pad(3)),
         Word::IsoDayOfYear => {
             only_for_moments()?;
             let first = calendar::iso_week_start(calendar::iso_week(date).0, 1);
             number(text, date - first + 1, 3, is_bare)
         }
-        Word::Day => number(text, day, 2, is_bare),
+        Word::Day => flat(text, day, pad(2)),
         Word::DayOfWeek => {
             only_for_moments()?;
             number(text, calendar::day_of_week(date) + 1, 0, true)
@@ -444,7 +450,7 @@ fn write_word(text: &mut String, word: Word, is_bare: bool, shown: &Shown) -> Re
             only_for_moments()?;
             number(text, calendar::iso_day_of_week(date), 0, true)
         }
-        Word::WeekOfYear => number(text, (day_of_year() - 1) / 7 + 1, 2, is_bare),
+        Word::WeekOfYear => flat(text, (day_of_year() - 1) / 7 + 1, pad(2)),
         Word::IsoWeek => {
             only_for_moments()?;
             number(text, calendar::iso_week(date).1, 2, is_bare)

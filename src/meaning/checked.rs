@@ -113,9 +113,11 @@ fn check(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::AggregateFunction(aggregate)
             if matches!(aggregate.func.name(), "min" | "max")
-                && aggregate.params.args.iter().any(|it| {
-                    matches!(it.get_type(schema), Ok(DataType::Interval(_)))
-                }) =>
+                && aggregate
+                    .params
+                    .args
+                    .iter()
+                    .any(|it| matches!(it.get_type(schema), Ok(DataType::Interval(_)))) =>
         {
             not_impl_err!("{} of intervals is not supported", aggregate.func.name())
         }

@@ -69,7 +69,8 @@ impl VisitorMut for Reword {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         match factor {
-            TableFactor::Table { sample: Some(_), .. } => {
+            TableFactor::Table { sample: Some(_), .. }
+            | TableFactor::Derived { sample: Some(_), .. } => {
                 ControlFlow::Break(unsupported("TABLESAMPLE"))
             }
             _ => ControlFlow::Continue(()),
