@@ -13,7 +13,7 @@ use datafusion::{
     },
     functions_nested,
     logical_expr::{
-        BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+        BinaryExpr, Case, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
         ScalarUDF, Subquery, binary_expr, cast,
         expr::{InSubquery, ScalarFunction},
         expr_rewriter::NamePreserver,
@@ -52,8 +52,8 @@ fn refuse_groups_of_intervals(node: &LogicalPlan) -> Result<()> {
             let is_key = |key: &Expr| key.get_type(schema).is_ok_and(|it| is_interval(&it));
             aggregate.group_expr.iter().any(is_key)
         }
-        LogicalPlan::Distinct(distinct) => {
-            distinct.input().schema().fields().iter().any(|field| is_interval(field.data_type()))
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            input.schema().fields().iter().any(|field| is_interval(field.data_type()))
         }
         _ => false,
     };
