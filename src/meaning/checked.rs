@@ -13,8 +13,8 @@ use datafusion::{
     },
     functions_nested,
     logical_expr::{
-        BinaryExpr, Case, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-        ScalarUDF, Subquery, binary_expr, cast,
+        BinaryExpr, Case, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        Operator, ScalarUDF, Subquery, binary_expr, cast,
         expr::{InSubquery, ScalarFunction},
         expr_rewriter::NamePreserver,
         lit, when,
