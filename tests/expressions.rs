@@ -106,12 +106,16 @@ fn are_close(found: &str, expected: &str) -> bool {
         rows.split(['|', ';']).map(str::to_owned).collect()
     };
     let (found, expected) = (cells(found), cells(expected));
-    let is_close = |(found, expected): (&String, &String)| match (found.parse(), expected.parse()) {
-        (Ok(found), Ok(expected)) => {
-            let (found, expected): (f64, f64) = (found, expected);
-            (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)
+    let is_close = |(found, expected): (&String, &String)| {
+        // Infinity and NaN have no distance.
+        let is_same = found == expected;
+        match (found.parse(), expected.parse()) {
+            (Ok(found), Ok(expected)) => {
+                let (found, expected): (f64, f64) = (found, expected);
+                (found - expected).abs() <= 1e-9 * expected.abs().max(1.0) || is_same
+            }
+            _ => is_same,
         }
-        _ => found == expected,
     };
     found.len() == expected.len() && found.iter().zip(&expected).all(is_close)
 }
