@@ -15,6 +15,7 @@ mod differential;
 mod files;
 mod limits;
 mod outages;
+mod pgclients;
 mod policy;
 mod psql;
 mod pushdown;

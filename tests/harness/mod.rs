@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod fault;
+pub mod frontend;
 pub mod postgres;
 mod server;
 pub mod slt;
