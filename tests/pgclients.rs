@@ -18,17 +18,11 @@ use std::{
 use serde::Deserialize;
 
 use crate::harness::{
-    Cluster, User, Weir, WeirBuilder,
+    OWNER,
     frontend::{Answer, Column, Frontend, Message, ResultSet},
-    tests_folder,
+    shop, tests_folder,
 };
 
-/// The same name as in PostgreSQL, so that what says who owns a table is the same text.
-const USER: User =
-    User { name: "weir", password: "pw-of-weir-5d1e", role: "admin", attributes: &[] };
-const POLICY: &str = "p, role:admin, *, *, select, , allow\n\
-                      p, role:admin, *, *, explain_remote, , allow\n\
-                      p, role:admin, *, server, admin, , allow\n";
 const AT_ONCE: usize = 4;
 /// An oid that nothing has.
 const NOTHING: u32 = 999_999_999;
@@ -70,7 +64,7 @@ struct Server {
 
 impl Server {
     fn connect(port: u16, password: &str) -> Self {
-        let mut frontend = Frontend::connect(port, USER.name, password, "shop");
+        let mut frontend = Frontend::connect(port, OWNER.name, password, "shop");
         let (mut oids, mut names, mut types) = (HashMap::new(), HashMap::new(), HashMap::new());
         let objects = [
             "SELECT n.nspname || '.' || t.typname, t.oid FROM pg_catalog.pg_type t \
@@ -447,23 +441,6 @@ fn replay(client: &str, ports: [(u16, &str); 2], allowed: &[Allowed]) -> (Passes
     (passes, report)
 }
 
-struct Shop {
-    // Before the cluster, so that it ends first.
-    weir: Weir,
-    cluster: Cluster,
-}
-
-fn shop() -> Shop {
-    let cluster = Cluster::start();
-    cluster.load("postgres", &folder().join("schema.sql"));
-    let catalog = format!(
-        "source = \"postgres\"\nurl = \"postgres://weir@127.0.0.1:{}/shop\"\n",
-        cluster.port
-    );
-    let weir = WeirBuilder::new().catalog("shop", &catalog).policy(POLICY).user(USER).start();
-    Shop { weir, cluster }
-}
-
 /// Fails where less passes than `passes.tsv` says, which is then a step back; where more does, the
 /// table that is printed is to be written there.
 #[test]
@@ -472,7 +449,7 @@ fn what_clients_send_is_answered_as_postgresql_answers() {
     let (clients, allowed) = (clients(), allowed());
     let next = AtomicUsize::new(0);
     let found = Mutex::new(BTreeMap::new());
-    let ports = [(shop.cluster.port, ""), (shop.weir.postgres, USER.password)];
+    let ports = [(shop.cluster.port, ""), (shop.weir.postgres, OWNER.password)];
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {

@@ -178,7 +178,7 @@ impl Engine {
         let task_context = Arc::new(TaskContext::from(&state));
         let logical = plan.plan().clone();
         let prepare = physical_plan(plan, state);
-        self.start(super::explain::schema(), slot, deadline, record, move |sender| async move {
+        self.start(options.schema(), slot, deadline, record, move |sender| async move {
             let plan = prepare.await?;
             let started = std::time::Instant::now();
             if options.analyze {

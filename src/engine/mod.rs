@@ -19,7 +19,7 @@ use weir_catalogs::{Catalog, CatalogName};
 
 pub(crate) use execute::text_schema;
 pub use execute::{QueryContext, RowStream};
-pub use explain::ExplainOptions;
+pub use explain::{ExplainFormat, ExplainOptions};
 pub use gate::ComplexityLimits;
 pub use plan::{Names, Planned};
 pub use statement::{CopyFormat, CopyOptions, Setting, Statement, Transaction, parse};

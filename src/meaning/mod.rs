@@ -25,9 +25,11 @@ mod membership;
 mod moment;
 mod names;
 mod outer_join;
+mod pattern;
 mod subqueries;
 mod syntax;
 mod types;
+mod unions;
 
 pub use checked::analyzer_rules;
 pub use names::physical_optimizer_rules;
@@ -46,6 +48,7 @@ fn input_schema(node: &LogicalPlan) -> DFSchema {
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = weir_udfs::float_functions();
     functions.extend(weir_udfs::shorteners());
+    functions.push(pattern::like_pattern());
     functions
 }
 

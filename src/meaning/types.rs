@@ -16,7 +16,7 @@ use datafusion::{
     },
 };
 
-use super::{aggregates, functions, subqueries};
+use super::{aggregates, functions, subqueries, unions};
 
 /// Gives every expression the type that PostgreSQL gives it. Runs before the engine's coercion.
 pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -37,7 +37,7 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
             true => Transformed::yes(node.data.recompute_schema()?),
             false => node,
         };
-        let node = node.transform_data(aggregates::split)?;
+        let node = node.transform_data(aggregates::split)?.transform_data(unions::agree)?;
         is_any_changed |= node.transformed;
         Ok(node)
     })?;

@@ -7,6 +7,7 @@
 pub mod pg_catalog;
 
 mod registry;
+mod setting_functions;
 mod settings;
 mod visible;
 
@@ -16,7 +17,7 @@ mod tests;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +25,7 @@ use std::{
 use datafusion::{
     arrow::{
         array::{ArrayRef, AsArray, RecordBatch, StringArray},
-        datatypes::{DataType, Field, Schema, SchemaRef},
+        datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
     },
     execution::SessionState,
     scalar::ScalarValue,
@@ -57,7 +58,9 @@ pub struct Session {
     door: Door,
     metrics: Metrics,
     names: Arc<Visible>,
-    settings: Mutex<Settings>,
+    settings: Arc<Mutex<Settings>>,
+    /// What the client cancels it by; 0 where it has no such number.
+    process: Arc<AtomicI32>,
     /// Of the statement that runs now.
     cancel: Mutex<CancellationToken>,
     max_statement_timeout: Duration,
@@ -123,14 +126,18 @@ impl Session {
         for (name, value) in &options.settings {
             settings.set_at_startup(name, value)?;
         }
-        let names = Arc::new(Visible::new(Arc::clone(&engine), Arc::clone(&principal), database));
+        let settings = Arc::new(Mutex::new(settings));
+        let process = Arc::new(AtomicI32::new(0));
+        let own = setting_functions::all(&settings, &process);
+        let names = Visible::new(Arc::clone(&engine), Arc::clone(&principal), database, own);
         Ok(Self {
             engine,
             principal,
             door: options.door,
             metrics,
-            names,
-            settings: Mutex::new(settings),
+            names: Arc::new(names),
+            settings,
+            process,
             cancel: Mutex::new(CancellationToken::new()),
             max_statement_timeout: options.max_statement_timeout,
         })
@@ -186,7 +193,7 @@ impl Session {
             None => None,
         };
         let schema = match (&statement, &planned) {
-            (Statement::Explain(..), _) => text_schema("QUERY PLAN"),
+            (Statement::Explain(options, _), _) => options.schema(),
             (Statement::Show(name), _) => text_schema(self.settings().display_name(name)),
             (Statement::ShowAll, _) => show_all_schema(),
             (_, Some(planned)) => Arc::clone(&planned.schema),
@@ -433,8 +440,8 @@ impl Prepared {
         &self.schema
     }
 
-    /// The types of `$1`, `$2`, …
-    pub fn parameters(&self) -> &[DataType] {
+    /// `$1`, `$2`, … with their types.
+    pub fn parameters(&self) -> &[FieldRef] {
         self.planned.as_ref().map_or(&[], |planned| &planned.parameters)
     }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
 };
 
 use subtle::ConstantTimeEq;
@@ -41,6 +41,7 @@ impl Sessions {
             .map(|_| rand::random_range(1..i32::MAX))
             .find(|process| !entries.contains_key(process))
             .ok_or_else(|| Error::new(ErrorKind::TooManyConnections, "no free process number"))?;
+        session.process.store(process, Ordering::Relaxed);
         let secret = rand::random();
         entries.insert(process, Entry { secret, session: Arc::downgrade(session) });
         Ok(Registered { sessions: self.clone(), key: CancelKey { process, secret } })

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use datafusion::arrow::array::timezone::Tz;
 use weir_catalogs::sql::PushdownMode;
 
-use super::{Database, pg_catalog::SERVER_VERSION};
+use super::{
+    Database,
+    pg_catalog::{SERVER_VERSION, fixed_setting},
+};
 use crate::{
     auth::Principal,
     engine::Engine,
@@ -156,7 +159,8 @@ impl Settings {
     /// The value that SHOW prints; 42704 for a name that is none.
     pub fn get(&self, name: &str) -> Result<String> {
         let key = name.to_lowercase();
-        self.value(&key).map(str::to_owned).ok_or_else(|| unknown(name))
+        let own = self.value(&key).map(str::to_owned);
+        own.or_else(|| fixed_setting(&key)).ok_or_else(|| unknown(name))
     }
 
     fn value(&self, key: &str) -> Option<&str> {

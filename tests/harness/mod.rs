@@ -8,6 +8,7 @@ pub mod fault;
 pub mod frontend;
 pub mod postgres;
 mod server;
+mod shop;
 pub mod slt;
 pub mod tap;
 mod world;
@@ -15,6 +16,7 @@ mod world;
 pub use clients::{Connection, code, rows};
 pub use postgres::Cluster;
 pub use server::{User, Weir, WeirBuilder, feed, weir};
+pub use shop::{OWNER, shop};
 pub use world::{ADMIN, World, files, lake, world};
 
 use std::{

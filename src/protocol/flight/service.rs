@@ -4,7 +4,7 @@ use std::{any::Any, pin::Pin, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{Field, FieldRef, Schema, SchemaRef},
     ipc::writer::IpcWriteOptions,
 };
 use arrow_flight::{
@@ -327,10 +327,8 @@ fn single(mut statements: Vec<Statement>) -> Result<Statement> {
 }
 
 fn parameter_schema(prepared: &Prepared) -> Schema {
-    let types = prepared.parameters().iter().zip(1..);
-    let field =
-        |(kind, number): (&DataType, usize)| Field::new(format!("${number}"), kind.clone(), true);
-    Schema::new(types.map(field).collect::<Vec<_>>())
+    let plain = |field: &FieldRef| Field::new(field.name(), field.data_type().clone(), true);
+    Schema::new(prepared.parameters().iter().map(plain).collect::<Vec<_>>())
 }
 
 fn schema_bytes(schema: &Schema) -> Result<Bytes> {

@@ -443,13 +443,13 @@ impl<'a> Connection<'a> {
         }
         let zone = self.zone()?;
         let mut values = Vec::with_capacity(expected.len());
-        for (index, data_type) in expected.iter().enumerate() {
+        for (index, field) in expected.iter().enumerate() {
             let parameter = Parameter {
                 oid: statement.parameter_oids[index],
                 format: bind.formats.get(index).copied().unwrap_or(Format::Text),
                 bytes: bind.values[index].as_deref(),
             };
-            let value = decode_parameter(parameter, data_type, &zone).map_err(|error| {
+            let value = decode_parameter(parameter, field.data_type(), &zone).map_err(|error| {
                 let detail = format!("This is the value of parameter ${}.", index + 1);
                 error.with_detail(detail)
             })?;
@@ -716,12 +716,9 @@ fn parameter_oids(prepared: &Prepared, declared: &[u32]) -> Vec<u32> {
         .parameters()
         .iter()
         .enumerate()
-        .map(|(index, data_type)| match declared.get(index) {
+        .map(|(index, field)| match declared.get(index) {
             Some(oid) if arrow_type(*oid).is_some() => *oid,
-            _ => {
-                let field = arrow::datatypes::Field::new("", data_type.clone(), true);
-                PgColumn::of(&field).oid
-            }
+            _ => PgColumn::of(field).oid,
         })
         .collect()
 }

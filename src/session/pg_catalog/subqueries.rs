@@ -41,7 +41,13 @@ impl Rewriter<'_> {
         let used = self.references[before..].to_vec();
         let is_correlated = used.iter().any(|(level, _)| *level <= scope.level);
         if (is_correlated && outer_is_empty) || (shape.is_empty && !is_aggregate(query)) {
-            return Ok(cast_null("TEXT"));
+            let columns = shape.columns.unwrap_or_default();
+            return Ok(match columns.first().and_then(|column| column.type_name) {
+                Some("oid") => call("weir_oid", vec![null()]),
+                Some("name") => call("weir_name", vec![null()]),
+                Some("char") => call("weir_char", vec![null()]),
+                _ => cast_null("TEXT"),
+            });
         }
         let whole = |query: &mut Box<Query>| Ok(Expr::Subquery(query.clone()));
         let is_ours = shape.is_system && (shape.touches_system || scope.is_about_system());
@@ -54,10 +60,18 @@ impl Rewriter<'_> {
         }
         let Some(rows) = gather(query, scope, &used)? else { return whole(query) };
         let rows = Expr::Subquery(Box::new(rows));
-        Ok(if first_only {
+        let value = if first_only {
             call("weir_element", vec![rows, number(1)])
         } else {
             call("weir_only", vec![rows])
+        };
+        // An array's elements have no type that only PostgreSQL has.
+        let columns = shape.columns.unwrap_or_default();
+        Ok(match columns.first().and_then(|column| column.type_name) {
+            Some("oid") => call("weir_oid", vec![value]),
+            Some("name") => call("weir_name", vec![value]),
+            Some("char") => call("weir_char", vec![value]),
+            _ => value,
         })
     }
 
@@ -188,6 +202,14 @@ pub fn select_value(query: &Query) -> Result<Query> {
     }
     outer.projection = vec![SelectItem::UnnamedExpr(row_column(VALUE))];
     Ok(outer_query)
+}
+
+/// `SELECT item`.
+pub fn select_only(item: SelectItem) -> Result<Query> {
+    let mut query = parse("SELECT 1")?;
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(template()) };
+    select.projection = vec![item];
+    Ok(query)
 }
 
 /// `SELECT … FROM (query) AS weir_rows`.

@@ -1,0 +1,69 @@
+//! One type for a column of a UNION.
+//!
+//! The engine brings the branches together when it runs; a client hears the types before.
+
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::datatypes::{DataType, Field},
+    common::{DFSchema, DataFusionError, Result, tree_node::Transformed},
+    logical_expr::{LogicalPlan, Union, expr_rewriter::coerce_plan_expr_for_schema},
+    optimizer::analyzer::type_coercion::coerce_union_schema,
+};
+
+use crate::error::{Error, ErrorKind};
+
+/// Casts the branches to the types that PostgreSQL finds for them ("UNION, CASE, and Related
+/// Constructs"); text meets nothing but text.
+pub fn agree(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Union(union) = &node else { return Ok(Transformed::no(node)) };
+    let types = |input: &LogicalPlan| {
+        let fields = input.schema().fields().iter();
+        fields.map(|field| field.data_type().clone()).collect::<Vec<_>>()
+    };
+    let branches: Vec<Vec<DataType>> = union.inputs.iter().map(|input| types(input)).collect();
+    let is_alike = branches.windows(2).all(|pair| pair[0] == pair[1]);
+    if is_alike && branches.first().is_some_and(|first| *first == types(&node)) {
+        return Ok(Transformed::no(node));
+    }
+    let schema = coerce_union_schema(&union.inputs)?;
+    let fields = schema.iter().enumerate().map(|(index, (qualifier, field))| {
+        let met = branches.iter().filter_map(|branch| branch.get(index)).collect::<Vec<_>>();
+        let data_type = meet(&met, field.data_type())?;
+        let field = Field::new(field.name(), data_type, field.is_nullable())
+            .with_metadata(field.metadata().clone());
+        Ok((qualifier.cloned(), Arc::new(field)))
+    });
+    let fields = fields.collect::<Result<Vec<_>>>()?;
+    let schema = Arc::new(DFSchema::new_with_metadata(fields, schema.metadata().clone())?);
+    let inputs = union
+        .inputs
+        .iter()
+        .map(|input| {
+            let input = LogicalPlan::clone(input);
+            Ok(Arc::new(coerce_plan_expr_for_schema(input, &schema)?))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Transformed::yes(LogicalPlan::Union(Union { inputs, schema })))
+}
+
+/// The type of a column, where `found` is the engine's.
+fn meet(types: &[&DataType], found: &DataType) -> Result<DataType> {
+    let has = |kind: fn(&DataType) -> bool| types.iter().any(|data_type| kind(data_type));
+    if has(is_text) && has(|data_type| !is_text(data_type) && *data_type != DataType::Null) {
+        let message = "UNION types text and another cannot be matched";
+        let error = Error::new(ErrorKind::DatatypeMismatch, message)
+            .with_hint("Cast the columns of one side.");
+        return Err(DataFusionError::External(Box::new(error)));
+    }
+    // The engine makes decimals of floats.
+    if has(DataType::is_decimal) && has(DataType::is_floating) {
+        let is_double = has(|data_type| *data_type == DataType::Float64);
+        return Ok(if is_double { DataType::Float64 } else { DataType::Float32 });
+    }
+    Ok(found.clone())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
