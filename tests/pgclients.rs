@@ -2,7 +2,8 @@
 //!
 //! `tests/pgclients/<client>.jsonl` holds a client's statements in their order; `${sales.orders}` in
 //! one is the oid of that object on the server that is asked. `differences.tsv` says what may
-//! differ and why, `passes.tsv` how many statements must pass at least.
+//! differ and why, `passes.tsv` how many statements must pass at least, and docs/clients.md repeats
+//! that table. `WEIR_UPDATE_EXPECTED=1` writes both anew; the difference is then for a human to judge.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use crate::harness::{
     OWNER,
     frontend::{Answer, Column, Frontend, Message, ResultSet},
-    shop, tests_folder,
+    repository, shop, tests_folder,
 };
 
 const AT_ONCE: usize = 4;
@@ -231,8 +232,11 @@ fn judge(
     let mut rows = None;
     for (theirs, ours) in theirs.results.iter().zip(&ours.results) {
         if let Some((aspect, found)) = describe((postgres, theirs), (weir, ours)) {
+            let is_comparable = aspect != Aspect::Names;
             differences.push((aspect, found));
-            continue;
+            if !is_comparable {
+                continue;
+            }
         }
         if theirs.columns.is_none() && theirs.copied.is_empty() {
             continue;
@@ -375,6 +379,45 @@ impl Passes {
     }
 }
 
+const HEADINGS: [&str; 8] =
+    ["client", "statements", "answered", "described", "data", "same", "catalog", "same"];
+
+fn tabbed(cells: [usize; 7]) -> String {
+    cells.map(|cell| cell.to_string()).join("\t")
+}
+
+fn document_path() -> PathBuf {
+    repository().join("docs/clients.md")
+}
+
+/// docs/clients.md: what precedes the table, the table, and what follows it.
+fn document() -> (String, String, String) {
+    const START: &str = "<!-- tests/pgclients.rs writes this table -->\n";
+    const END: &str = "<!-- the end of the table -->\n";
+    let text = fs::read_to_string(document_path()).unwrap();
+    let (before, rest) = text.split_once(START).unwrap();
+    let (table, after) = rest.split_once(END).unwrap();
+    (before.to_owned() + START, table.to_owned(), END.to_owned() + after)
+}
+
+/// `passes.tsv` as a table, with the sum.
+fn markdown() -> String {
+    let rows = table("passes.tsv");
+    let mut total = vec!["all".to_owned()];
+    for column in 1..HEADINGS.len() {
+        let cells = rows.iter().skip(1).map(|row| row[column].parse::<usize>().unwrap());
+        total.push(cells.sum::<usize>().to_string());
+    }
+    let mut text = String::new();
+    for (position, row) in rows.iter().chain([&total]).enumerate() {
+        writeln!(text, "| {} |", row.join(" | ")).unwrap();
+        if position == 0 {
+            writeln!(text, "|---|{}", "---:|".repeat(HEADINGS.len() - 1)).unwrap();
+        }
+    }
+    text
+}
+
 fn folder() -> PathBuf {
     tests_folder("pgclients")
 }
@@ -465,18 +508,22 @@ fn what_clients_send_is_answered_as_postgresql_answers() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pgclients.txt");
     fs::write(&path, report).unwrap();
 
-    let mut printed =
-        "client\tstatements\tanswered\tdescribed\tdata\tsame\tcatalog\tsame".to_owned();
+    let mut written = HEADINGS.join("\t") + "\n";
     let mut total = [0; 7];
     for (client, (passes, _)) in &found {
         let cells = passes.cells();
         total.iter_mut().zip(cells).for_each(|(total, cell)| *total += cell);
-        write!(printed, "\n{client}\t{}", cells.map(|cell| cell.to_string()).join("\t")).unwrap();
+        writeln!(written, "{client}\t{}", tabbed(cells)).unwrap();
     }
-    eprintln!("{printed}\n# all\t{}", total.map(|cell| cell.to_string()).join("\t"));
-    eprintln!("what differs: {}", path.display());
+    eprintln!("{written}# all\t{}\nwhat differs: {}", tabbed(total), path.display());
+    if std::env::var_os("WEIR_UPDATE_EXPECTED").is_some() {
+        fs::write(folder().join("passes.tsv"), &written).unwrap();
+        let (before, _, after) = document();
+        fs::write(document_path(), before + &markdown() + &after).unwrap();
+    }
 
-    for cells in table("passes.tsv").into_iter().skip(1) {
+    let passes = table("passes.tsv");
+    for cells in passes.iter().skip(1) {
         let (client, wanted) = cells.split_first().unwrap();
         let (passes, report) = &found[client];
         for (passed, wanted) in passes.cells().iter().zip(wanted) {
@@ -484,8 +531,8 @@ fn what_clients_send_is_answered_as_postgresql_answers() {
             assert!(*passed >= wanted, "{client}: {passes:?} is less than {cells:?}:\n{report}");
         }
     }
-    let written = table("passes.tsv").len();
-    assert_eq!(written, clients.len() + 1, "a client without a line in passes.tsv");
+    assert_eq!(passes.len(), clients.len() + 1, "a client without a line in passes.tsv");
+    assert_eq!(document().1, markdown(), "docs/clients.md is not what passes.tsv says");
     for rule in &allowed {
         let is_used = rule.used.load(Ordering::Relaxed) > 0;
         assert!(is_used, "no longer differs: {} {} {}", rule.aspect, rule.found, rule.sql);

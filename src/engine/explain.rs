@@ -42,7 +42,7 @@ impl ExplainOptions {
             let value = option.arg.as_ref().map(|value| value.to_string().to_lowercase());
             let is_on = !matches!(value.as_deref(), Some("false" | "off" | "0"));
             match option.name.value.to_lowercase().as_str() {
-                "analyze" => parsed.analyze = is_on,
+                "analyze" | "analyse" => parsed.analyze = is_on,
                 "verbose" => parsed.verbose = is_on,
                 "costs" | "timing" | "buffers" | "summary" | "settings" | "wal" => {}
                 "format" => parsed.format = ExplainFormat::parse(value.as_deref())?,

@@ -11,6 +11,8 @@ use datafusion::{
     optimizer::analyzer::type_coercion::coerce_union_schema,
 };
 
+use weir_catalogs::field::PG_TYPE;
+
 use crate::error::{Error, ErrorKind};
 
 /// Casts the branches to the types that PostgreSQL finds for them ("UNION, CASE, and Related
@@ -23,16 +25,20 @@ pub fn agree(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     };
     let branches: Vec<Vec<DataType>> = union.inputs.iter().map(|input| types(input)).collect();
     let is_alike = branches.windows(2).all(|pair| pair[0] == pair[1]);
-    if is_alike && branches.first().is_some_and(|first| *first == types(&node)) {
+    let has_names = (0..union.schema.fields().len()).all(|index| has_one_name(union, index));
+    if is_alike && has_names && branches.first().is_some_and(|first| *first == types(&node)) {
         return Ok(Transformed::no(node));
     }
     let schema = coerce_union_schema(&union.inputs)?;
     let fields = schema.iter().enumerate().map(|(index, (qualifier, field))| {
         let met = branches.iter().filter_map(|branch| branch.get(index)).collect::<Vec<_>>();
         let data_type = meet(&met, field.data_type())?;
-        let field = Field::new(field.name(), data_type, field.is_nullable())
-            .with_metadata(field.metadata().clone());
-        Ok((qualifier.cloned(), Arc::new(field)))
+        let mut metadata = field.metadata().clone();
+        if !has_one_name(union, index) {
+            metadata.remove(PG_TYPE);
+        }
+        let field = Field::new(field.name(), data_type, field.is_nullable());
+        Ok((qualifier.cloned(), Arc::new(field.with_metadata(metadata))))
     });
     let fields = fields.collect::<Result<Vec<_>>>()?;
     let schema = Arc::new(DFSchema::new_with_metadata(fields, schema.metadata().clone())?);
@@ -45,6 +51,16 @@ pub fn agree(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Transformed::yes(LogicalPlan::Union(Union { inputs, schema })))
+}
+
+/// Whether PostgreSQL has the same name for a column's type in every branch that has a type: a `name`
+/// and a `text` are text.
+fn has_one_name(union: &Union, index: usize) -> bool {
+    let fields = union.inputs.iter().map(|input| input.schema().field(index));
+    let typed = fields.filter(|field| *field.data_type() != DataType::Null);
+    let mut names = typed.map(|field| field.metadata().get(PG_TYPE));
+    let first = names.next();
+    names.all(|name| Some(name) == first)
 }
 
 /// The type of a column, where `found` is the engine's.

@@ -65,8 +65,8 @@ async function main() {
     }
   });
   await step('binary results', async () => {
-    const query = { text: 'SELECT a, c FROM plain WHERE a = $1', values: [1], binary: true };
-    assert.deepStrictEqual(await rows(query), [{ a: 1, c: 1.5 }]);
+    const query = { text: 'SELECT a, b FROM plain WHERE a = $1', values: [1], binary: true };
+    assert.deepStrictEqual(await rows(query), [{ a: 1, b: 'row 1' }]);
   });
   await step('a cursor', async () => {
     const cursor = client.query(new Cursor('SELECT a, b FROM plain'));

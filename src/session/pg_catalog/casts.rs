@@ -468,6 +468,7 @@ fn type_of(expr: &Expr, scope: &Scope<'_>) -> Option<&'static str> {
                 "nullif" | "max" | "min" => return type_of(arguments(function).next()?, scope),
                 "weir_char" => return Some("char"),
                 "weir_name" => return Some("name"),
+                "weir_names" => return Some("_name"),
                 "weir_oid" => return Some("oid"),
                 "to_regclass" => return Some("regclass"),
                 "to_regnamespace" => return Some("regnamespace"),
@@ -525,13 +526,16 @@ fn common_type<'a>(
 }
 
 /// Says the type of what was computed from values of a type that only PostgreSQL has: the engine
-/// keeps it for columns alone.
-pub fn keep_type(expr: &mut Expr, scope: &Scope<'_>) {
+/// keeps it for columns alone. What GROUP BY may repeat stays as it is, to be found there.
+pub fn keep_type(expr: &mut Expr, scope: &Scope<'_>, may_be_grouped: bool) {
     let is_computed = match &*expr {
-        Expr::Case { .. } => true,
+        Expr::Case { .. } => !may_be_grouped,
         Expr::Function(function) => {
-            let name = names(&function.name).pop().unwrap_or_default();
-            matches!(name.as_str(), "coalesce" | "nullif" | "max" | "min")
+            match names(&function.name).pop().unwrap_or_default().as_str() {
+                "array_agg" | "max" | "min" => true,
+                "coalesce" | "nullif" => !may_be_grouped,
+                _ => false,
+            }
         }
         _ => false,
     };
@@ -539,6 +543,7 @@ pub fn keep_type(expr: &mut Expr, scope: &Scope<'_>) {
         Some("oid") => "weir_oid",
         Some("name") => "weir_name",
         Some("char") => "weir_char",
+        Some("_name") => "weir_names",
         _ => return,
     };
     if is_computed {

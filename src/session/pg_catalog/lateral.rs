@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, Statement,
-        TableAlias, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+        Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
+        Select, SelectItem, Statement, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
+        VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -102,13 +103,10 @@ fn unnested(factor: &TableFactor) -> Option<Unnested> {
             (array, alias.as_ref(), *with_ordinality)
         }
         TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } => {
-            use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr};
-            let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = arguments.args.as_slice()
-            else {
-                return None;
-            };
-            let is_unnest = names(name).last().is_some_and(|name| name == "unnest");
-            (is_unnest.then_some(array)?, alias.as_ref(), *with_ordinality)
+            (only_array(name, &arguments.args)?, alias.as_ref(), *with_ordinality)
+        }
+        TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+            (only_array(name, args)?, alias.as_ref(), *with_ordinality)
         }
         _ => return None,
     };
@@ -131,6 +129,15 @@ fn unnested(factor: &TableFactor) -> Option<Unnested> {
         position: has_position.then(|| named(alias, 1).unwrap_or_else(|| "ordinality".to_owned())),
         alias: name,
     })
+}
+
+/// The argument of `unnest`, if this is a call of it.
+fn only_array<'a>(name: &ObjectName, arguments: &'a [FunctionArg]) -> Option<&'a Expr> {
+    let is_unnest = names(name).last().is_some_and(|name| name == "unnest");
+    match arguments {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] if is_unnest => Some(array),
+        _ => None,
+    }
 }
 
 /// Makes the owner of the array a query; `None` where no system table owns it.

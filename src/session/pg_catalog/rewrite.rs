@@ -118,6 +118,9 @@ impl Rewriter<'_> {
             other => self.set_expression(other, parent, place)?,
         };
         self.tables.truncate(tables_in_reach);
+        if shape.touches_system {
+            subqueries::order_outside(query)?;
+        }
         Ok(shape)
     }
 
@@ -194,7 +197,7 @@ impl Rewriter<'_> {
             output::name_items(select, &scope, place == Place::Outermost);
         }
         let mut yields_nothing = false;
-        let is_plain = matches!(&select.group_by,
+        let is_grouped = !matches!(&select.group_by,
             datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(expressions, _)
                 if expressions.is_empty());
         let mut changed = Vec::new();
@@ -208,9 +211,8 @@ impl Rewriter<'_> {
             let before = (place == Place::Outermost).then(|| expr.clone());
             yields_nothing |= replace_empty_set(expr);
             self.expr(expr, &scope, is_empty)?;
-            // GROUP BY would no longer find what it repeats.
-            if is_plain && scope.is_about_system() {
-                casts::keep_type(expr, &scope);
+            if scope.is_about_system() {
+                casts::keep_type(expr, &scope, is_grouped);
             }
             if let Some(before) = before {
                 casts::show(expr, &scope);

@@ -87,6 +87,8 @@ impl Rewriter<'_> {
         let used = self.references[before..].to_vec();
         let is_correlated = used.iter().any(|(level, _)| *level <= scope.level);
         let is_empty = shape.is_empty && !is_aggregate(query);
+        let first = shape.columns.as_ref().and_then(|columns| columns.first());
+        let is_name = first.is_some_and(|column| column.type_name == Some("name"));
         let rows = if is_empty || (is_correlated && outer_is_empty) {
             cast_null("TEXT[]")
         } else if query.limit_clause.is_none() && query.fetch.is_none() && !is_aggregate(query) {
@@ -97,7 +99,8 @@ impl Rewriter<'_> {
         } else {
             Expr::Subquery(Box::new(gather_derived(query)?))
         };
-        Ok(call("weir_or_empty", vec![rows]))
+        let gathered = call("weir_or_empty", vec![rows]);
+        Ok(if is_name { call("weir_names", vec![gathered]) } else { gathered })
     }
 }
 
@@ -202,6 +205,69 @@ pub fn select_value(query: &Query) -> Result<Query> {
     }
     outer.projection = vec![SelectItem::UnnamedExpr(row_column(VALUE))];
     Ok(outer_query)
+}
+
+/// Moves what ORDER BY computes with a subquery among the columns, where the engine can plan it, and
+/// the order around them. Other queries stay as they are.
+pub fn order_outside(query: &mut Query) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+    let Some(order_by) = &mut query.order_by else { return Ok(()) };
+    let OrderByKind::Expressions(order) = &mut order_by.kind else { return Ok(()) };
+    let names = select.projection.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(super::output_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(normalize(alias)),
+        _ => None,
+    });
+    let Some(names) = names.collect::<Option<Vec<_>>>() else { return Ok(()) };
+    let mut finder = Subqueries { found: false };
+    for item in order.iter() {
+        let _ = item.expr.visit(&mut finder);
+    }
+    if !finder.found || select.distinct.is_some() {
+        return Ok(());
+    }
+    for (position, item) in order.iter_mut().enumerate() {
+        let is_output = match &item.expr {
+            Expr::Value(_) => true,
+            Expr::Identifier(name) => names.contains(&normalize(name)),
+            _ => false,
+        };
+        if !is_output {
+            let name = format!("weir_order_{position}");
+            let expr = std::mem::replace(&mut item.expr, row_column(&name));
+            select.projection.push(aliased(expr, &name));
+        }
+    }
+    let inner = with_body(query, select_of(query)?);
+    let mut outer = derived(Query { with: None, ..inner })?;
+    let SetExpr::Select(around) = outer.body.as_mut() else { return Err(template()) };
+    let column = |name: &String| {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![Ident::new(ROWS), quoted(name)]))
+    };
+    around.projection = names.iter().map(column).collect();
+    query.body = outer.body;
+    Ok(())
+}
+
+fn select_of(query: &Query) -> Result<Box<Select>> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => Ok(select.clone()),
+        _ => Err(template()),
+    }
+}
+
+/// Looks for a subquery.
+struct Subqueries {
+    found: bool,
+}
+
+impl Visitor for Subqueries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> std::ops::ControlFlow<()> {
+        self.found = true;
+        std::ops::ControlFlow::Break(())
+    }
 }
 
 /// `SELECT item`.
@@ -313,16 +379,16 @@ fn plain_equalities(select: &Select, scope: &Scope<'_>) -> usize {
             add_aliases(&join.relation, &mut inner);
         }
     }
-    let is_inner = |expr: &Expr| {
-        matches!(expr, Expr::CompoundIdentifier(parts)
-            if parts.first().is_some_and(|relation| inner.contains(&normalize(relation))))
+    // The relation is what precedes the column, with or without its schema.
+    let relation_of = |expr: &Expr| match expr {
+        Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(normalize),
+        _ => None,
     };
+    let is_inner = |expr: &Expr| relation_of(expr).is_some_and(|name| inner.contains(&name));
     let is_outer = |expr: &Expr| {
-        matches!(expr, Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|relation| {
-            let relation = normalize(relation);
-            !inner.contains(&relation)
-                && scope.relations.iter().any(|known| known.alias == relation)
-        }))
+        relation_of(expr).is_some_and(|name| {
+            !inner.contains(&name) && scope.relations.iter().any(|known| known.alias == name)
+        })
     };
     let mut conjuncts = select.selection.iter().collect::<Vec<_>>();
     let mut count = 0;

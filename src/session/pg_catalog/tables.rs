@@ -220,6 +220,7 @@ impl Source<'_> {
             "relnatts",
             "relispopulated",
             "relreplident",
+            "relhastriggers",
         ];
         let row = |class: Class<'_>| {
             [
@@ -236,9 +237,15 @@ impl Source<'_> {
                 class.kind.into(),
                 count(class.columns).into(),
                 true.into(),
-                if class.kind == "i" { "n" } else { "d" }.into(),
+                if matches!(class.kind, "i" | "v") { "n" } else { "d" }.into(),
+                class.has_triggers.into(),
             ]
         };
+        // PostgreSQL keeps foreign keys by triggers, on both sides: psql asks for those of tables
+        // that have some.
+        let refers = self.objects.references.iter();
+        let refers = refers.flat_map(|reference| [reference.table, reference.referenced_table]);
+        let refers = refers.collect::<std::collections::HashSet<_>>();
         let system = Relation::all().map(|relation| {
             row(Class {
                 oid: relation.oid,
@@ -248,11 +255,12 @@ impl Source<'_> {
                 kind: relation.kind,
                 columns: relation.columns.len(),
                 has_index: false,
+                has_triggers: false,
                 rows: None,
                 bytes: None,
             })
         });
-        let tables = self.objects.tables.iter().map(|table| {
+        let tables = self.objects.tables.iter().enumerate().map(|(position, table)| {
             let definition = table.shown(self.shown);
             let kind = table.kind(self.shown);
             row(Class {
@@ -263,6 +271,7 @@ impl Source<'_> {
                 kind,
                 columns: definition.columns.fields().len(),
                 has_index: !definition.keys.is_empty(),
+                has_triggers: refers.contains(&position),
                 rows: definition.rows,
                 bytes: definition.bytes,
             })
@@ -278,6 +287,7 @@ impl Source<'_> {
                 kind: "i",
                 columns: definition.columns.len(),
                 has_index: false,
+                has_triggers: false,
                 rows: table.shown(self.shown).rows,
                 bytes: None,
             })
@@ -726,6 +736,7 @@ struct Class<'a> {
     kind: &'static str,
     columns: usize,
     has_index: bool,
+    has_triggers: bool,
     rows: Option<u64>,
     bytes: Option<u64>,
 }

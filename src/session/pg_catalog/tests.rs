@@ -726,7 +726,12 @@ async fn information_schema_answers() {
              JOIN information_schema.key_column_usage kcu
                ON kcu.constraint_name = tc.constraint_name
              WHERE tc.table_name = 'orders' ORDER BY 1, 3",
-            vec!["PRIMARY KEY|id|1", "UNIQUE|uid|1", "UNIQUE|customer_id|2"],
+            vec![
+                "FOREIGN KEY|customer_id|1",
+                "PRIMARY KEY|id|1",
+                "UNIQUE|uid|1",
+                "UNIQUE|customer_id|2",
+            ],
         ),
     ] {
         assert_eq!(client.rows(sql).await, answer, "{sql}");
