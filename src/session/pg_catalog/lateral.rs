@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
-        Select, SelectItem, Statement, TableAlias, TableFactor, TableWithJoins, Value, VisitMut,
-        VisitorMut,
+        Expr, FunctionArg, FunctionArgExpr, Ident, JoinConstraint, JoinOperator, ObjectName,
+        OrderBy, Query, Select, SelectItem, Statement, TableAlias, TableFactor, TableWithJoins,
+        Value, VisitMut, VisitorMut,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -40,6 +40,7 @@ struct Owner<'a> {
 /// Rewrites every such unnest of a SELECT. `find` says which system table a name means.
 pub fn inline(
     select: &mut Select,
+    mut order_by: Option<&mut OrderBy>,
     find: impl Fn(&[String]) -> Option<&'static Relation>,
 ) -> Result<()> {
     let shows_all = select
@@ -57,6 +58,9 @@ pub fn inline(
         }
         let mut rename = Rename { from: unnested.alias, to: quoted(&alias) };
         let _ = select.visit(&mut rename);
+        if let Some(order_by) = order_by.as_deref_mut() {
+            let _ = order_by.visit(&mut rename);
+        }
     }
     Ok(())
 }

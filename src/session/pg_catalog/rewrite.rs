@@ -173,7 +173,7 @@ impl Rewriter<'_> {
     fn select(
         &mut self,
         select: &mut Select,
-        order_by: Option<&mut datafusion::sql::sqlparser::ast::OrderBy>,
+        mut order_by: Option<&mut datafusion::sql::sqlparser::ast::OrderBy>,
         parent: Option<&Scope<'_>>,
         place: Place,
     ) -> Result<Shape> {
@@ -183,7 +183,7 @@ impl Rewriter<'_> {
             level: level_below(parent),
             merges_columns: false,
         };
-        lateral::inline(select, |name| self.system_table(name))?;
+        lateral::inline(select, order_by.as_deref_mut(), |name| self.system_table(name))?;
         for table in &mut select.from {
             self.add_relations(table, &mut scope)?;
         }
@@ -210,7 +210,7 @@ impl Rewriter<'_> {
             };
             let before = (place == Place::Outermost).then(|| expr.clone());
             yields_nothing |= replace_empty_set(expr);
-            self.expr(expr, &scope, is_empty)?;
+            self.output(expr, &scope, is_empty)?;
             if scope.is_about_system() {
                 casts::keep_type(expr, &scope, is_grouped);
             }
@@ -237,7 +237,7 @@ impl Rewriter<'_> {
             for order in expressions {
                 // A bare name is first an output column: leave it to be found there.
                 if !matches!(order.expr, Expr::Identifier(_)) {
-                    self.expr(&mut order.expr, &scope, is_empty)?;
+                    self.output(&mut order.expr, &scope, is_empty)?;
                 }
             }
         }
@@ -504,7 +504,24 @@ impl Rewriter<'_> {
     /// Rewrites an expression of a SELECT; `is_empty` when that SELECT has no rows to compute it
     /// for.
     pub fn expr(&mut self, expr: &mut Expr, scope: &Scope<'_>, is_empty: bool) -> Result<()> {
-        let mut visitor = Expressions { rewriter: self, scope, is_empty, done: Vec::new() };
+        self.visit(expr, scope, is_empty, false)
+    }
+
+    /// As [`Rewriter::expr`], for one that is computed for the answer: the engine joins what WHERE
+    /// has IN a query, and has no place for it elsewhere.
+    fn output(&mut self, expr: &mut Expr, scope: &Scope<'_>, is_empty: bool) -> Result<()> {
+        self.visit(expr, scope, is_empty, true)
+    }
+
+    fn visit(
+        &mut self,
+        expr: &mut Expr,
+        scope: &Scope<'_>,
+        is_empty: bool,
+        is_output: bool,
+    ) -> Result<()> {
+        let done = Vec::new();
+        let mut visitor = Expressions { rewriter: self, scope, is_empty, is_output, done };
         match expr.visit(&mut visitor) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(*error),
@@ -518,6 +535,7 @@ struct Expressions<'r, 's, 'a> {
     rewriter: &'r mut Rewriter<'a>,
     scope: &'s Scope<'s>,
     is_empty: bool,
+    is_output: bool,
     done: Vec<Option<Expr>>,
 }
 
@@ -579,8 +597,13 @@ impl Expressions<'_, '_, '_> {
                 self.rewriter.query(subquery, Some(scope))?;
                 Ok(Some(take_expr(expr)))
             }
-            Expr::InSubquery { expr: left, subquery, .. } => {
+            Expr::InSubquery { expr: left, subquery, negated } => {
                 self.rewriter.expr(left, scope, is_empty)?;
+                if self.is_output && scope.is_about_system() {
+                    let rows = self.rewriter.array_subquery(subquery, scope, is_empty)?;
+                    let equal = call("weir_equals_any", vec![take_expr(left), rows]);
+                    return Ok(Some(if *negated { not(equal) } else { equal }));
+                }
                 self.rewriter.query(subquery, Some(scope))?;
                 drop_empty_branch(subquery);
                 Ok(Some(take_expr(expr)))
@@ -788,12 +811,12 @@ fn equals_any(left: &mut Expr, right: &mut Expr, negated: bool) -> Option<Expr> 
         });
     }
     let equal = call("weir_equals_any", vec![take_expr(left), take_expr(right)]);
-    Some(if negated {
-        let op = datafusion::sql::sqlparser::ast::UnaryOperator::Not;
-        Expr::UnaryOp { op, expr: Box::new(equal) }
-    } else {
-        equal
-    })
+    Some(if negated { not(equal) } else { equal })
+}
+
+fn not(expr: Expr) -> Expr {
+    let op = datafusion::sql::sqlparser::ast::UnaryOperator::Not;
+    Expr::UnaryOp { op, expr: Box::new(expr) }
 }
 
 /// `OPERATOR(pg_catalog.~)`.
