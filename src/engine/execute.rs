@@ -39,7 +39,7 @@ use weir_catalogs::{
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
 use crate::policy::PolicyTable;
 use crate::{
-    admission::{QueryMemory, QuerySlot},
+    admission::{ParkedQuery, QueryMemory, QuerySlot, QuerySlots},
     audit::{QueryRecord, Running},
     error::{Error, ErrorKind, Result},
 };
@@ -55,7 +55,7 @@ const BATCH_ROWS: usize = 8192;
 pub struct QueryContext {
     pub label: QueryLabel,
     pub cancel: CancellationToken,
-    /// For the whole stream, from now; `None`: as long as it takes.
+    /// For the whole stream, or up to where it is parked, from now; `None`: as long as it takes.
     pub timeout: Option<Duration>,
     pub pushdown: PushdownMode,
     /// An IANA name or an offset, as SET TIME ZONE took it.
@@ -224,7 +224,8 @@ impl Engine {
             deadline,
             record,
             watches: Watches::default(),
-            _slot: slot,
+            place: Some(Place::Running(slot)),
+            slots: Arc::clone(&self.slots),
             is_finished: false,
         })
     }
@@ -277,8 +278,17 @@ pub struct RowStream {
     deadline: Deadline,
     record: QueryRecord<Running>,
     watches: Watches,
-    _slot: QuerySlot,
+    /// `None` once it has ended.
+    place: Option<Place>,
+    slots: Arc<QuerySlots>,
     is_finished: bool,
+}
+
+/// Where a query is counted.
+#[derive(Debug)]
+enum Place {
+    Running(#[allow(dead_code, reason = "held for its Drop")] QuerySlot),
+    Parked(#[allow(dead_code, reason = "held for its Drop")] ParkedQuery),
 }
 
 /// What must hold for the next rows to be handed out.
@@ -304,10 +314,32 @@ impl RowStream {
         let outcome = self.watches.0.iter().try_for_each(|watch| watch());
         if let Err(error) = &outcome {
             self.is_finished = true;
+            self.place = None;
             self.tasks.abort_all();
             self.record.fail(error.kind);
         }
         outcome
+    }
+
+    /// Waits for its client: the query makes room for others, and goes no further than the few
+    /// batches that it may hold ready.
+    pub fn park(&mut self) {
+        self.deadline = Deadline::never();
+        if matches!(self.place, Some(Place::Running(_)))
+            && let Some(parked) = self.slots.park()
+        {
+            self.place = Some(Place::Parked(parked));
+        }
+    }
+
+    /// Goes on after [`RowStream::park`], with the cancel and the timeout of this context.
+    pub async fn resume(&mut self, context: &QueryContext) -> Result<()> {
+        self.deadline = Deadline::new(context);
+        if matches!(self.place, Some(Place::Parked(_))) {
+            let slot = self.deadline.hold(self.slots.admit()).await?;
+            self.place = Some(Place::Running(slot));
+        }
+        Ok(())
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -343,6 +375,7 @@ impl RowStream {
             },
         };
         self.is_finished = true;
+        self.place = None;
         self.tasks.abort_all();
         match &outcome {
             Ok(_) => self.record.finish(),
@@ -381,6 +414,11 @@ impl Deadline {
                 .map(|timeout| Box::pin(tokio::time::sleep_until(Instant::now() + timeout))),
             cancelled: Box::pin(context.cancel.clone().cancelled_owned()),
         }
+    }
+
+    /// Of a stream that nobody reads at the moment.
+    fn never() -> Self {
+        Self { sleep: None, cancelled: Box::pin(std::future::pending()) }
     }
 
     /// Ready with the error when the time is over.

@@ -309,11 +309,24 @@ fn single(mut statements: Vec<Statement>) -> Result<Statement> {
         Statement::Copy(..) => {
             refused("COPY is not supported over Flight SQL", "Execute the query itself.")
         }
-        Statement::Set(_) | Statement::Reset(_) | Statement::ResetAll | Statement::Discard => {
-            refused(
-                "SET and RESET are not supported over Flight SQL, whose calls share no session",
-                "Send the setting as a header with each call, such as statement_timeout.",
-            )
+        Statement::Set(_)
+        | Statement::KeepRole(_)
+        | Statement::Reset(_)
+        | Statement::ResetAll
+        | Statement::Discard(_) => refused(
+            "SET and RESET are not supported over Flight SQL, whose calls share no session",
+            "Send the setting as a header with each call, such as statement_timeout.",
+        ),
+        Statement::Declare(_) | Statement::Fetch(_) | Statement::Close(_) => refused(
+            "cursors are not supported over Flight SQL, whose calls share no session",
+            "Execute the query itself: its rows are streamed.",
+        ),
+        Statement::Prepare(_) | Statement::Execute(_) => refused(
+            "PREPARE and EXECUTE are not supported over Flight SQL",
+            "Prepare the statement by the protocol.",
+        ),
+        Statement::Listen | Statement::Unlisten => {
+            refused("LISTEN is not supported over Flight SQL", "weir sends no notifications.")
         }
         Statement::Transaction(_) => refused(
             "transactions are not supported over Flight SQL",
