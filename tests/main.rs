@@ -25,3 +25,4 @@ mod startup;
 mod streaming;
 mod tidy;
 mod types;
+mod wire;

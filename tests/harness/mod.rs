@@ -9,6 +9,7 @@ pub mod postgres;
 mod server;
 pub mod slt;
 pub mod tap;
+pub mod wire;
 mod world;
 
 pub use clients::{Connection, code, rows};

@@ -216,9 +216,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         }
         self.standing.check().map_err(|error| Stop::Connection(End::Fatal(error)))?;
-        if !matches!(message, Frontend::Sync | Frontend::Flush) {
-            self.begin_command();
-        }
+        let is_simple = matches!(message, Frontend::Query(_));
         let is_extended = matches!(
             message,
             Frontend::Parse { .. }
@@ -227,6 +225,9 @@ impl<'a> Connection<'a> {
                 | Frontend::Execute { .. }
                 | Frontend::Close { .. }
         );
+        if is_simple || is_extended {
+            self.begin_command();
+        }
         let outcome = match message {
             Frontend::Query(sql) => return self.simple(&sql).await,
             Frontend::Parse { name, sql, parameter_types } => {
