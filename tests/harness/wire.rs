@@ -31,13 +31,7 @@ impl Wire {
     }
 
     /// With minor version `minor` of protocol 3.
-    pub fn connect_with(
-        port: u16,
-        user: &str,
-        password: &str,
-        database: &str,
-        minor: u32,
-    ) -> Self {
+    pub fn connect_with(port: u16, user: &str, password: &str, database: &str, minor: u32) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -71,7 +65,7 @@ impl Wire {
             challenge.split(',').find_map(|part| part.strip_prefix(name)).unwrap().to_owned()
         };
         let (nonce, salt) = (part("r="), STANDARD.decode(part("s=")).unwrap());
-        let mut round = mac(password.as_bytes(), &[&salt, &[0, 0, 0, 1]].concat());
+        let mut round = mac(password.as_bytes(), &[&salt[..], &[0, 0, 0, 1]].concat());
         let mut salted = round.clone();
         for _ in 1..part("i=").parse::<u32>().unwrap() {
             round = mac(password.as_bytes(), &round);
