@@ -73,6 +73,14 @@ fn play(wire: &mut Wire, step: &Step) -> Vec<String> {
     wire.write(&bytes);
     let mut replies: Vec<_> = (0..more).map(|_| wire.reply()).collect();
     replies.extend(wire.replies(ready));
+    // Where COPY's data is cut is up to the server.
+    replies.dedup_by(|next, last| match next.strip_prefix("CopyData ") {
+        Some(data) if last.starts_with("CopyData ") => {
+            last.push_str(data);
+            true
+        }
+        _ => false,
+    });
     replies
 }
 
@@ -249,6 +257,7 @@ fn a_timeout_ends_one_fetch() {
     client.ask(SLOW);
     let replies = client.ask("FETCH ALL FROM slow");
     assert_eq!(replies[replies.len() - 2..], ["Error 57014", "Ready E"]);
+    assert_eq!(client.ask("ROLLBACK"), ["Complete ROLLBACK", "Ready I"]);
     until_busy(&world, "0");
 }
 
@@ -278,14 +287,15 @@ fn a_long_cursor_takes_little_memory() {
     let world = World::start();
     let mut client = weir(&world);
     client.ask("BEGIN; DECLARE c CURSOR FOR SELECT id, label FROM numbers");
-    client.ask("FETCH 10000 FROM c");
+    client.ask("FETCH 20000 FROM c");
     world.weir.forget_peak();
     let (before, _) = world.weir.memory();
-    for page in 1..200 {
-        let replies = client.ask("FETCH 10000 FROM c");
-        assert_eq!(replies[replies.len() - 2], "Complete FETCH 10000", "{page}");
+    for page in 2..=100 {
+        let replies = client.ask("MOVE 19000 IN c; FETCH 1000 FROM c");
+        let row = format!("Row '{id}' 'row {id}'", id = page * 20_000);
+        assert_eq!(replies[replies.len() - 3..], [&row, "Complete FETCH 1000", "Ready T"]);
     }
-    assert_eq!(client.ask("FETCH 10000 FROM c")[1], "Complete FETCH 0");
+    assert_eq!(client.ask("FETCH 1 FROM c")[1], "Complete FETCH 0");
     let (_, peak) = world.weir.memory();
     assert!(peak.saturating_sub(before) < 64 << 20, "{} MiB", (peak - before) >> 20);
 }

@@ -293,6 +293,9 @@ impl Session {
 
     /// The types that SQL names, as PREPARE does; `None` is `unknown`.
     pub async fn types(&self, names: &[ast::DataType]) -> Result<Vec<Option<DataType>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let casts = names.iter().map(|name| {
             let is_unknown = name.to_string().eq_ignore_ascii_case("unknown");
             let data_type = if is_unknown { ast::DataType::Text } else { name.clone() };

@@ -48,6 +48,9 @@ pub(super) fn copy(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Resul
         return Err(read_only("COPY FROM"));
     }
     words.expect("TO")?;
+    if words.is_at_end() {
+        return Err(words.unexpected());
+    }
     if !words.take("STDOUT") {
         return Err(read_only("COPY TO a file or program")
             .with_hint("Only COPY … TO STDOUT is possible; in psql use \\copy."));
