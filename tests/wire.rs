@@ -187,7 +187,7 @@ fn weir_answers_frame_by_frame_as_postgresql() {
 /// Waits until PostgreSQL runs so many of weir's statements.
 fn until_busy(world: &World, busy: &str) {
     let sql = "SELECT count(*) FROM pg_stat_activity \
-               WHERE application_name LIKE 'weir %' AND (state = 'active' OR state LIKE 'idle in%')";
+               WHERE application_name LIKE 'weir %' AND state = 'active' AND query ~ 'naps|numbers'";
     let mut direct = postgres(world);
     let started = Instant::now();
     while direct.ask(sql)[1] != format!("Row '{busy}'") {

@@ -177,7 +177,8 @@ impl Connection<'_> {
             .into());
         }
         let (given, expected) = (execute.arguments.len(), prepared.parameters().len());
-        if given != expected {
+        // PostgreSQL does not look at the arguments of what has no parameters.
+        if expected > 0 && given != expected {
             let name = &execute.name;
             return Err(Error::new(
                 ErrorKind::Syntax,
@@ -187,7 +188,7 @@ impl Connection<'_> {
             .into());
         }
         let zone = self.zone()?;
-        let mut values = Vec::with_capacity(given);
+        let mut values = Vec::with_capacity(expected);
         for (index, data_type) in prepared.parameters().iter().enumerate() {
             let argument = &execute.arguments[index];
             let text = match literal(argument) {
