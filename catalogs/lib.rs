@@ -17,7 +17,7 @@ pub use error::{Result, SourceError, SourceErrorKind};
 pub use options::{OptionKind, OptionSpec, OptionValue, Options};
 pub use snapshot::{Catalog, Snapshot};
 pub use source::{
-    Capabilities, CatalogName, ColumnStatistics, Key, QueryLabel, Source, SourceKind,
+    Capabilities, CatalogName, ColumnStatistics, ForeignKey, Key, QueryLabel, Source, SourceKind,
     TableDefinition, TableKind, TableStatistics,
 };
 

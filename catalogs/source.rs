@@ -93,6 +93,7 @@ pub struct TableDefinition {
     pub columns: SchemaRef,
     pub comment: Option<String>,
     pub keys: Vec<Key>,
+    pub foreign_keys: Vec<ForeignKey>,
     pub statistics: TableStatistics,
     /// What only the source understands: an oid, a list of files.
     pub handle: Option<Arc<dyn Any + Send + Sync>>,
@@ -106,6 +107,22 @@ pub enum TableKind {
     View,
     MaterializedView,
     Files,
+}
+
+/// Columns (by position) whose values are those of another table's columns (by name). It is shown,
+/// and never relied on: a source may not enforce it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    pub name: String,
+    pub columns: Vec<usize>,
+    pub schema: String,
+    pub table: String,
+    pub referenced: Vec<String>,
+    /// As PostgreSQL abbreviates them in `pg_constraint`: `a` for NO ACTION, `c` for CASCADE …
+    pub on_update: char,
+    pub on_delete: char,
+    /// `s` for SIMPLE, `f` for FULL.
+    pub match_type: char,
 }
 
 /// Columns (by position) that are unique together.

@@ -12,9 +12,11 @@ mod harness;
 
 mod clients;
 mod differential;
+mod expressions;
 mod files;
 mod limits;
 mod outages;
+mod pgclients;
 mod policy;
 mod psql;
 mod pushdown;
@@ -25,3 +27,4 @@ mod startup;
 mod streaming;
 mod tidy;
 mod types;
+mod wire;

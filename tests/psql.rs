@@ -6,7 +6,7 @@ use std::fs;
 
 use crate::harness::{tests_folder, world};
 
-/// File name, user, database, psql's command.
+/// File name, user, database, psql's command; a script if it ends with a line feed.
 const COMMANDS: &[(&str, &str, &str, &str)] = &[
     ("list_tables", "admin", "sales", r"\d"),
     ("list_tables_of_schema", "admin", "weir", r"\dt sales.*"),
@@ -23,6 +23,48 @@ const COMMANDS: &[(&str, &str, &str, &str)] = &[
     ("list_functions", "admin", "weir", r"\df nosuch*"),
     ("list_roles", "admin", "weir", r"\du"),
     ("table_with_comment", "admin", "sales", r"\dt+ customers"),
+    ("describe_table_and_more", "admin", "sales", r"\d+ customers"),
+    ("describe_view", "admin", "sales", r"\d+ numbers"),
+    ("list_schemas_and_more", "admin", "sales", r"\dn+"),
+    ("list_materialized_views", "admin", "sales", r"\dm"),
+    ("list_indexes", "admin", "sales", r"\di"),
+    ("list_sequences", "admin", "sales", r"\ds"),
+    ("list_privileges", "analyst", "sales", r"\dp"),
+    ("list_extensions", "admin", "sales", r"\dx"),
+    ("list_types", "admin", "sales", r"\dT uuid"),
+    ("list_functions_by_name", "admin", "sales", r"\df to_hex"),
+    ("list_operators", "admin", "sales", r"\do ~~"),
+    ("list_casts", "admin", "sales", r"\dC uuid"),
+    ("list_access_methods", "admin", "sales", r"\dA"),
+    ("list_constraint_triggers", "admin", "sales", r"\dy"),
+    ("list_settings", "admin", "sales", r"\dconfig work_mem"),
+    (
+        "describe_query",
+        "admin",
+        "sales",
+        "SELECT id, name, credit, since, 1.5 AS x FROM customers \\gdesc\n",
+    ),
+    (
+        "crosstab",
+        "admin",
+        "sales",
+        "SELECT region, extract(month FROM placed) AS month, count(*) FROM orders \
+         GROUP BY 1, 2 ORDER BY 1, 2 \\crosstabview\n",
+    ),
+    ("expanded", "admin", "sales", "SELECT id, name FROM customers ORDER BY id LIMIT 2 \\gx\n"),
+    (
+        "variables",
+        "admin",
+        "sales",
+        "SELECT count(*) AS n FROM customers \\gset\nSELECT id FROM customers WHERE id < :n ORDER BY 1;\n",
+    ),
+    (
+        "execute_each_cell",
+        "admin",
+        "sales",
+        "SELECT format_type(t.oid, NULL) FROM pg_type t WHERE t.typname IN ('int4', 'uuid') ORDER BY 1;\n\
+         SELECT 'SELECT ' || id || ' AS id' FROM customers WHERE id < 3 ORDER BY id \\gexec\n",
+    ),
     ("connection_info", "admin", "weir", r"\echo :DBNAME :USER :SERVER_VERSION_NUM"),
     (
         "gexec_free_query",
@@ -45,9 +87,16 @@ fn commands_print_what_is_expected() {
     let update = std::env::var_os("WEIR_UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     for (name, user, database, command) in COMMANDS {
-        let (_, output) = world.weir.psql(user, database, &["-c", command]);
+        // A command that goes on behind a statement is read from a file only.
+        let output = if command.ends_with('\n') {
+            let script = tempfile::NamedTempFile::new().unwrap();
+            fs::write(script.path(), command).unwrap();
+            world.weir.psql(user, database, &["-q", "-f", script.path().to_str().unwrap()]).1
+        } else {
+            world.weir.psql(user, database, &["-c", command]).1
+        };
         let path = tests_folder("psql").join(format!("{name}.out"));
-        let found = format!("{user}@{database}: {command}\n\n{output}");
+        let found = format!("{user}@{database}: {}\n\n{output}", command.trim_end());
         if update {
             fs::create_dir_all(tests_folder("psql")).unwrap();
             fs::write(&path, &found).unwrap();

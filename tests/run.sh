@@ -5,14 +5,18 @@
 #     tests/run.sh policy          those whose names hold "policy"
 #
 # On Debian and Ubuntu missing packages are installed with apt-get (as root, or by sudo); elsewhere the
-# script says what is missing. The Python packages go to a folder of their own below ~/.cache/weir.
+# script says what is missing. The packages for Python and Node.js go to folders of their own below
+# ~/.cache/weir.
 set -eu
 cd "$(dirname "$0")/.."
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/weir
 jdbc=/usr/share/java/postgresql.jar
 python_packages="pyarrow==26.0.1 adbc-driver-flightsql==1.13.0 adbc-driver-manager==1.13.0
-psycopg[binary]==3.3.9 asyncpg==0.32.0"
+adbc-driver-postgresql==1.13.0 psycopg[binary]==3.3.9 psycopg2-binary==2.9.13 asyncpg==0.32.0
+SQLAlchemy==2.1.9 pandas==3.1.1 polars==2.1.0 connectorx==0.4.6 pyodbc==5.5.0
+duckdb==1.5.5 duckdb-extensions==1.5.5 duckdb-extension-postgres-scanner==1.5.5"
+node_packages="pg@8.23.1 pg-cursor@2.22.0 pg-query-stream@4.17.0"
 
 say() { printf 'tests: %s\n' "$*"; }
 fail() { printf 'tests: %s\n' "$*" >&2; exit 1; }
@@ -37,6 +41,9 @@ command -v psql >/dev/null || need postgresql-client
 command -v setpriv >/dev/null || need util-linux
 command -v java >/dev/null && command -v javac >/dev/null || need default-jdk-headless
 [ -f "$jdbc" ] || need libpostgresql-jdbc-java
+odbcinst -q -d -n 'PostgreSQL Unicode' >/dev/null 2>&1 || need odbc-postgresql odbcinst unixodbc
+command -v node >/dev/null || need nodejs
+command -v npm >/dev/null || need npm
 python3 -c 'import ensurepip, venv' 2>/dev/null || need python3 python3-venv
 
 if [ -n "$packages" ]; then
@@ -67,10 +74,22 @@ if [ "$(cat "$venv/weir-packages" 2>/dev/null)" != "$python_packages" ]; then
 fi
 say "Python: $("$venv/bin/python" --version)"
 
+node=$cache/node
+if [ "$(cat "$node/weir-packages" 2>/dev/null)" != "$node_packages" ]; then
+    say "installing Node.js packages into $node"
+    rm -rf "$node"
+    mkdir -p "$node"
+    # shellcheck disable=SC2086 # a list
+    npm install --prefix "$node" --silent --no-audit --no-fund --no-save $node_packages
+    printf '%s' "$node_packages" > "$node/weir-packages"
+fi
+say "Node.js: $(node --version)"
+
 WEIR_TEST_PYTHON=$venv/bin/python
 WEIR_TEST_JDBC=$jdbc
+WEIR_TEST_NODE_MODULES=$node/node_modules
 PG_BIN=$(postgres_programs)
-export WEIR_TEST_PYTHON WEIR_TEST_JDBC PG_BIN
+export WEIR_TEST_PYTHON WEIR_TEST_JDBC WEIR_TEST_NODE_MODULES PG_BIN
 
 say "cargo test --workspace"
 cargo test --workspace -- "$@"

@@ -127,14 +127,20 @@ fn a_broken_policy_is_told_and_changes_nothing() {
     let before = fs::read_to_string(&path).unwrap();
     world.rule("p, role:analyst, *, sales, select, , permit\n");
     wait_for(("1", "1"));
-    let log = world.weir.log();
-    assert!(log.contains("the policy before stays in force"), "{log}");
-    assert!(log.contains("unknown effect"), "{log}");
+    let wait_for_words = |words: &str| {
+        let deadline = Instant::now() + WITHIN;
+        while !world.weir.log().contains(words) {
+            assert!(Instant::now() < deadline, "{words}: {}", world.weir.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_for_words("the policy before stays in force");
+    wait_for_words("unknown effect");
     let (is_well, told) = world.command(&["check"]);
     assert!(!is_well && told.contains("unknown effect"), "{told}");
     fs::write(&path, before + "p, role:nobody, *, sales, select, , allow\n").unwrap();
     wait_for(("2", "0"));
-    assert!(world.weir.log().contains("nobody is role:nobody"), "{}", world.weir.log());
+    wait_for_words("nobody is role:nobody");
 }
 
 #[test]

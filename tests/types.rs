@@ -372,7 +372,6 @@ async fn constants_come_back_as_postgresql_returns_them() {
 const DIFFERENT: &[(&str, &str, &str)] = &[
     // The same value in another type.
     ("SELECT avg(x) FROM (VALUES (1), (2)) v(x)", "1.50000000000000000000", "numeric has a fixed scale, zeros fill it"),
-    ("SELECT 2147483647 + 1", "2147483648", "an integer constant is a bigint"),
     // Errors with another code, and errors where PostgreSQL answers.
     ("SELECT '2024-02-30'::date", "22P02", "the engine has one error for every text that does not parse"),
 ];
@@ -390,14 +389,14 @@ async fn forms_without_a_right_answer_are_refused() {
     let world = crate::harness::world();
     let weir = world.weir.connect("admin").await;
     for sql in [
-        "SELECT 'abc' SIMILAR TO 'a%'",
-        "SELECT TIMESTAMP '2024-01-01 00:00:00' AT TIME ZONE 'Europe/Berlin'",
         "SELECT 1 EXCEPT ALL SELECT 1",
         "SELECT 1 INTERSECT ALL SELECT 1",
-        "SELECT INTERVAL '1 month' = INTERVAL '30 days'",
-        "SELECT to_char(DATE '2024-02-29', 'FMMonth')",
         "SELECT X'1F'",
-        "SELECT (1, 2) < (1, 3)",
+        "SELECT 'abc' SIMILAR TO 'a' || '%'",
+        "SELECT 'abab' ~ '(ab)\\1'",
+        "SELECT regexp_replace('abc', 'a|ab', 'x')",
+        "SELECT ARRAY[1, 2]::text",
+        "SELECT 1 FROM (VALUES (1)) v(x) TABLESAMPLE SYSTEM (0)",
     ] {
         assert_eq!(outcome(&weir, sql).await, "0A000", "{sql}");
     }

@@ -19,8 +19,8 @@ type Binary = fn(f64, f64) -> Result<f64>;
 
 #[rustfmt::skip]
 const UNARY: &[(&str, &[&str], Unary)] = &[
-    ("sqrt", &[], |x| if x < 0.0 { exec_err!("cannot take square root of a negative number") } else { Ok(x.sqrt()) }),
-    ("cbrt", &[], |x| Ok(x.cbrt())),
+    ("sqrt", &["weir_sqrt"], |x| if x < 0.0 { exec_err!("cannot take square root of a negative number") } else { Ok(x.sqrt()) }),
+    ("cbrt", &["weir_cbrt"], |x| Ok(x.cbrt())),
     ("exp", &[], |x| in_range(x.exp(), x.is_infinite())),
     ("ln", &[], |x| logarithm(x, f64::ln)),
     ("log10", &[], |x| logarithm(x, f64::log10)),

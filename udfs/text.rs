@@ -6,8 +6,8 @@ use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, StringBuilder},
         datatypes::{
-            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-            TimestampMicrosecondType,
+            DataType, Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit,
+            Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
         },
     },
     common::{exec_err, internal_err, not_impl_err},
@@ -17,7 +17,10 @@ use datafusion::{
     },
 };
 
-use crate::vector::{arrays, result};
+use crate::{
+    calendar::{DAY, civil},
+    vector::{arrays, result},
+};
 
 /// The text of a value of those types whose text the engine writes otherwise ([`has_own_text`]).
 pub fn text() -> Arc<ScalarUDF> {
@@ -42,6 +45,7 @@ pub fn has_own_text(data_type: &DataType) -> bool {
             | DataType::Float64
             | DataType::Timestamp(TimeUnit::Microsecond, _)
             | DataType::Interval(IntervalUnit::MonthDayNano)
+            | DataType::Time64(_)
             | DataType::Binary
     )
 }
@@ -205,6 +209,12 @@ fn write(array: &ArrayRef) -> Result<ArrayRef> {
                 };
                 moment_text(value, zone)
             }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                clock_text(array.as_primitive::<Time64MicrosecondType>().value(row))
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                clock_text(array.as_primitive::<Time64NanosecondType>().value(row) / 1000)
+            }
             DataType::Interval(IntervalUnit::MonthDayNano) => {
                 let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
                 interval_text(value.months, value.days, value.nanoseconds / 1000)
@@ -254,8 +264,6 @@ fn float_text(value: f64, shortest: &str, digits: i32) -> String {
     }
 }
 
-const DAY: i64 = 86_400_000_000;
-
 fn moment_text(microseconds: i64, zone: &str) -> String {
     let (year, month, day) = civil(microseconds.div_euclid(DAY));
     let time = clock_text(microseconds.rem_euclid(DAY));
@@ -263,22 +271,6 @@ fn moment_text(microseconds: i64, zone: &str) -> String {
         true => format!("{year:04}-{month:02}-{day:02} {time}{zone}"),
         false => format!("{:04}-{month:02}-{day:02} {time}{zone} BC", 1 - year),
     }
-}
-
-/// The proleptic Gregorian date, days after 1970-01-01.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Years begin in March here.
-    let march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 fn clock_text(microseconds: i64) -> String {

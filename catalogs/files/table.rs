@@ -86,6 +86,7 @@ pub(super) fn define(table: &TableFiles, facts: &HashMap<Path, Inspected>) -> Ta
         columns: Arc::new(Schema::empty()),
         comment: None,
         keys: Vec::new(),
+        foreign_keys: Vec::new(),
         statistics: TableStatistics::default(),
         handle: None,
     };

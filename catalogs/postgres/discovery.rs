@@ -19,8 +19,8 @@ use super::{
     types::{Mapping, RemoteType, map},
 };
 use crate::{
-    ColumnStatistics, Key, Result, SourceError, SourceErrorKind, TableDefinition, TableKind,
-    TableStatistics, field,
+    ColumnStatistics, ForeignKey, Key, Result, SourceError, SourceErrorKind, TableDefinition,
+    TableKind, TableStatistics, field,
     sql::{Collation, Compare, RemoteColumn, RemoteColumns},
 };
 
@@ -94,6 +94,18 @@ WHERE i.indrelid = ANY($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
   AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indrelid, NOT i.indisprimary, c.relname";
 
+const FOREIGN_KEYS: &str = "\
+SELECT k.conrelid, k.conname::text, k.conkey, n.nspname::text, c.relname::text,
+  ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY f (number, position)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = f.number
+    ORDER BY f.position),
+  k.confupdtype::text, k.confdeltype::text, k.confmatchtype::text
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.confrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE k.conrelid = ANY($1) AND k.contype = 'f'
+ORDER BY k.conrelid, k.conname";
+
 /// What a parent's children add comes last, and wins. Values that stand out are only of numbers, dates
 /// and timestamps: the bounds of the histogram, and the most common ones, which it leaves out.
 const STATISTICS: &str = "\
@@ -158,6 +170,7 @@ struct Rows {
     relations: Vec<Row>,
     columns: Vec<Row>,
     keys: Vec<Row>,
+    foreign_keys: Vec<Row>,
     statistics: Vec<Row>,
 }
 
@@ -199,17 +212,19 @@ async fn rows(lease: &mut Lease, scope: &Scope) -> Result<Rows, Failed> {
     let known: &[u32] = if scope.statistics { &oids } else { &[] };
     let all: [&(dyn ToSql + Sync); 1] = [&oids];
     let known: [&(dyn ToSql + Sync); 1] = [&known];
-    let (columns, keys, statistics) = futures::try_join!(
+    let (columns, keys, foreign_keys, statistics) = futures::try_join!(
         session.query(COLUMNS, &all),
         session.query(KEYS, &all),
+        session.query(FOREIGN_KEYS, &all),
         session.query(STATISTICS, &known),
     )?;
-    Ok(Rows { relations, columns, keys, statistics })
+    Ok(Rows { relations, columns, keys, foreign_keys, statistics })
 }
 
 fn assemble(rows: Rows, scope: &Scope) -> Result<Vec<TableDefinition>> {
     let mut columns = by_relation(&rows.columns)?;
     let mut keys = by_relation(&rows.keys)?;
+    let mut foreign_keys = by_relation(&rows.foreign_keys)?;
     let mut statistics = by_relation(&rows.statistics)?;
     let sizes = Sizes::new(&rows.relations)?;
     let mut tables = Vec::with_capacity(rows.relations.len());
@@ -249,6 +264,7 @@ fn assemble(rows: Rows, scope: &Scope) -> Result<Vec<TableDefinition>> {
             columns: schema,
             comment: get(row, 4)?,
             keys: table_keys(&keys.remove(&oid).unwrap_or_default(), &positions)?,
+            foreign_keys: references(&foreign_keys.remove(&oid).unwrap_or_default(), &positions)?,
             statistics: size,
             handle: Some(Arc::new(RemoteColumns { columns: remote })),
         });
@@ -329,6 +345,27 @@ fn table_keys(rows: &[&Row], positions: &HashMap<i16, usize>) -> Result<Vec<Key>
         if let Some(columns) = columns.collect::<Option<Vec<_>>>() {
             keys.push(Key { name: get(row, 1)?, columns, is_primary: get(row, 2)? });
         }
+    }
+    Ok(keys)
+}
+
+/// As [`table_keys`].
+fn references(rows: &[&Row], positions: &HashMap<i16, usize>) -> Result<Vec<ForeignKey>> {
+    let mut keys = Vec::new();
+    for row in rows {
+        let numbers: Vec<i16> = get(row, 2)?;
+        let columns = numbers.iter().map(|number| positions.get(number).copied());
+        let Some(columns) = columns.collect::<Option<Vec<_>>>() else { continue };
+        keys.push(ForeignKey {
+            name: get(row, 1)?,
+            columns,
+            schema: get(row, 3)?,
+            table: get(row, 4)?,
+            referenced: get(row, 5)?,
+            on_update: letter(get(row, 6)?)?,
+            on_delete: letter(get(row, 7)?)?,
+            match_type: letter(get(row, 8)?)?,
+        });
     }
     Ok(keys)
 }

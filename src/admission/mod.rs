@@ -8,4 +8,4 @@ mod memory;
 mod slots;
 
 pub use memory::{MemoryLimits, ProcessMemory, QueryMemory};
-pub use slots::{QuerySlot, QuerySlots};
+pub use slots::{ParkedQuery, QuerySlot, QuerySlots};

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone)]
 pub struct QuerySlots {
     free: Arc<Semaphore>,
+    parking: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     max_running: usize,
     max_waiting: usize,
@@ -23,10 +24,20 @@ pub struct QuerySlots {
 #[derive(Debug)]
 pub struct QuerySlot(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
 
+/// A query that has begun and waits for its client, beside those that run.
+#[derive(Debug)]
+pub struct ParkedQuery(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
+
 impl QuerySlots {
-    pub fn new(max_running: usize, max_waiting: usize, queue_timeout: Duration) -> Self {
+    pub fn new(
+        max_running: usize,
+        max_waiting: usize,
+        max_parked: usize,
+        queue_timeout: Duration,
+    ) -> Self {
         Self {
             free: Arc::new(Semaphore::new(max_running)),
+            parking: Arc::new(Semaphore::new(max_parked)),
             waiting: Arc::default(),
             max_running,
             max_waiting,
@@ -47,6 +58,11 @@ impl QuerySlots {
             Ok(Err(closed)) => Err(Error::internal(closed)),
             Err(_) => Err(self.busy("waited too long for a place among the running queries")),
         }
+    }
+
+    /// A place for a query that waits for its client; `None`: it keeps the one that it has.
+    pub fn park(&self) -> Option<ParkedQuery> {
+        Arc::clone(&self.parking).try_acquire_owned().ok().map(ParkedQuery)
     }
 
     fn queue(&self) -> Result<Place> {
@@ -83,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn queries_run_wait_and_are_refused_at_their_bounds() {
-        let slots = QuerySlots::new(1, 1, Duration::from_secs(5));
+        let slots = QuerySlots::new(1, 1, 1, Duration::from_secs(5));
         let running = slots.admit().await.unwrap();
         let waiting = tokio::spawn({
             let slots = slots.clone();
@@ -99,6 +115,8 @@ mod tests {
         let _running = slots.admit().await.unwrap();
         let late = slots.admit().await.unwrap_err();
         assert!(late.message.contains("waited too long"), "{late}");
+        let parked = slots.park();
+        assert!(parked.is_some() && slots.park().is_none());
         // The place in the queue is free again.
         assert!(slots.admit().await.unwrap_err().message.contains("waited too long"));
     }

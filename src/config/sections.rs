@@ -177,6 +177,10 @@ section! {
         max_concurrent_queries: usize = 16, Count(1..=10_000);
         /// Statements that wait for their turn; one more is refused at once.
         max_queued_queries: usize = 64, Count(0..=100_000);
+        /// Cursors and portals that wait for their client without a place among the statements that run.
+        max_open_cursors: usize = 200, Count(0..=100_000);
+        /// The longest that a cursor may wait for its client; then it is closed. "off" for ever.
+        cursor_idle_timeout: Option<Duration> = "15m", Optional(Period);
         /// Memory of all statements together: a part of this machine's (or container's), or a size.
         memory: usize = "60%", MachineMemory;
         /// Memory of one statement: a part of the memory above, or a size.

@@ -38,7 +38,7 @@ use weir_catalogs::{
 use super::{AuthorizedPlan, Engine, EngineLimits, Planned};
 use crate::policy::{PolicyTable, VerifiedPlan, verify};
 use crate::{
-    admission::{QueryMemory, QuerySlot},
+    admission::{ParkedQuery, QueryMemory, QuerySlot, QuerySlots},
     audit::{QueryRecord, Running},
     error::{Error, ErrorKind, Result},
 };
@@ -54,7 +54,7 @@ const BATCH_ROWS: usize = 8192;
 pub struct QueryContext {
     pub label: QueryLabel,
     pub cancel: CancellationToken,
-    /// For the whole stream, from now; `None`: as long as it takes.
+    /// For the whole stream, or up to where it is parked, from now; `None`: as long as it takes.
     pub timeout: Option<Duration>,
     pub pushdown: PushdownMode,
     /// An IANA name or an offset, as SET TIME ZONE took it.
@@ -80,7 +80,7 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         // A list of files that is remembered is a list that is wrong.
         .with_object_list_cache_limit(0)
         .build_arc()?;
-    let mut state = SessionStateBuilder::new()
+    let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -88,7 +88,12 @@ pub(super) fn base_state(limits: &EngineLimits) -> Result<SessionState> {
         .with_optimizer_rules(crate::federation::optimizer_rules())
         .with_physical_optimizer_rules(physical_optimizer_rules())
         .build();
+    let planners = crate::meaning::expression_planners(state.expr_planners().to_vec());
+    let mut state =
+        SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     for function in crate::meaning::functions() {
+        // With its other names, by which the engine's own would come back.
+        state.deregister_udf(function.name())?;
         state.register_udf(function)?;
     }
     Ok(state)
@@ -178,7 +183,7 @@ impl Engine {
         let task_context = Arc::new(TaskContext::from(&state));
         let logical = plan.plan().clone();
         let prepare = physical_plan(plan, state);
-        self.start(super::explain::schema(), slot, deadline, record, move |sender| async move {
+        self.start(options.schema(), slot, deadline, record, move |sender| async move {
             let plan = prepare.await?;
             let started = std::time::Instant::now();
             if options.analyze {
@@ -224,7 +229,8 @@ impl Engine {
             deadline,
             record,
             watches: Watches::default(),
-            _slot: slot,
+            place: Some(Place::Running(slot)),
+            slots: Arc::clone(&self.slots),
             is_finished: false,
         })
     }
@@ -276,8 +282,17 @@ pub struct RowStream {
     deadline: Deadline,
     record: QueryRecord<Running>,
     watches: Watches,
-    _slot: QuerySlot,
+    /// `None` once it has ended.
+    place: Option<Place>,
+    slots: Arc<QuerySlots>,
     is_finished: bool,
+}
+
+/// Where a query is counted.
+#[derive(Debug)]
+enum Place {
+    Running(#[allow(dead_code, reason = "held for its Drop")] QuerySlot),
+    Parked(#[allow(dead_code, reason = "held for its Drop")] ParkedQuery),
 }
 
 /// What must hold for the next rows to be handed out.
@@ -303,10 +318,32 @@ impl RowStream {
         let outcome = self.watches.0.iter().try_for_each(|watch| watch());
         if let Err(error) = &outcome {
             self.is_finished = true;
+            self.place = None;
             self.tasks.abort_all();
             self.record.fail(error.kind);
         }
         outcome
+    }
+
+    /// Waits for its client: the query makes room for others, and goes no further than the few
+    /// batches that it may hold ready.
+    pub fn park(&mut self) {
+        self.deadline = Deadline::never();
+        if matches!(self.place, Some(Place::Running(_)))
+            && let Some(parked) = self.slots.park()
+        {
+            self.place = Some(Place::Parked(parked));
+        }
+    }
+
+    /// Goes on after [`RowStream::park`], with the cancel and the timeout of this context.
+    pub async fn resume(&mut self, context: &QueryContext) -> Result<()> {
+        self.deadline = Deadline::new(context);
+        if matches!(self.place, Some(Place::Parked(_))) {
+            let slot = self.deadline.hold(self.slots.admit()).await?;
+            self.place = Some(Place::Running(slot));
+        }
+        Ok(())
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -342,6 +379,7 @@ impl RowStream {
             },
         };
         self.is_finished = true;
+        self.place = None;
         self.tasks.abort_all();
         match &outcome {
             Ok(_) => self.record.finish(),
@@ -380,6 +418,11 @@ impl Deadline {
                 .map(|timeout| Box::pin(tokio::time::sleep_until(Instant::now() + timeout))),
             cancelled: Box::pin(context.cancel.clone().cancelled_owned()),
         }
+    }
+
+    /// Of a stream that nobody reads at the moment.
+    fn never() -> Self {
+        Self { sleep: None, cancelled: Box::pin(std::future::pending()) }
     }
 
     /// Ready with the error when the time is over.

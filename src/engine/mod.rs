@@ -19,10 +19,13 @@ use weir_catalogs::{Catalog, CatalogName};
 
 pub(crate) use execute::text_schema;
 pub use execute::{QueryContext, RowStream};
-pub use explain::ExplainOptions;
+pub use explain::{ExplainFormat, ExplainOptions};
 pub use gate::ComplexityLimits;
 pub use plan::{Names, Planned};
-pub use statement::{CopyFormat, CopyOptions, Setting, Statement, Transaction, parse};
+pub use statement::{
+    CopyFormat, CopyOptions, Cursor, Discard, Execute, Fetch, ForceQuote, Motion, Prepare, Setting,
+    Statement, Transaction, parse,
+};
 
 use crate::{
     admission::{MemoryLimits, ProcessMemory, QuerySlots},
@@ -37,6 +40,8 @@ pub struct EngineLimits {
     pub planning_timeout: Duration,
     pub max_concurrent_queries: usize,
     pub max_queued_queries: usize,
+    /// Queries that wait for their client and hold no place among those that run.
+    pub max_open_cursors: usize,
     pub queue_timeout: Duration,
     pub memory: MemoryLimits,
     /// Where sorts and aggregates spill; `None`: they fail (53200) in its place.
@@ -52,7 +57,7 @@ pub struct Engine {
     pub catalogs: BTreeMap<CatalogName, Arc<Catalog>>,
     pub policy: Arc<PolicyStore>,
     pub memory: Arc<ProcessMemory>,
-    slots: QuerySlots,
+    slots: Arc<QuerySlots>,
     /// Queries run here, so that a heavy one never delays a connect or a cancel.
     cpu: CpuRuntime,
     planners: Arc<Semaphore>,
@@ -72,11 +77,12 @@ impl Engine {
             catalogs,
             policy,
             memory: Arc::new(ProcessMemory::new(limits.memory)),
-            slots: QuerySlots::new(
+            slots: Arc::new(QuerySlots::new(
                 limits.max_concurrent_queries,
                 limits.max_queued_queries,
+                limits.max_open_cursors,
                 limits.queue_timeout,
-            ),
+            )),
             cpu,
             planners: Arc::new(Semaphore::new(limits.worker_threads.max(1) * 4)),
             limits,

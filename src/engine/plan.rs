@@ -6,22 +6,25 @@ use datafusion::{
     arrow::datatypes::{DataType, Field, FieldRef, SchemaRef},
     catalog::TableProvider,
     common::{
-        TableReference,
+        ScalarValue, TableReference,
         config::ConfigOptions,
-        plan_err,
+        not_impl_err, plan_err,
         tree_node::{TreeNode, TreeNodeRecursion},
     },
     datasource::{cte_worktable::CteWorkTable, provider_as_source},
     error::{DataFusionError, Result as DataFusionResult},
     execution::SessionState,
     logical_expr::{
-        AggregateUDF, Cast, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, TryCast,
-        WindowUDF,
+        AggregateUDF, Cast, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, ScalarUDF,
+        TableSource, TryCast, WindowUDF,
         planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
+        utils::merge_schema,
     },
     sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel},
     sql::sqlparser::ast,
 };
+
+use weir_catalogs::field::PG_TYPE;
 
 use super::{ComplexityLimits, Engine};
 use crate::{
@@ -37,8 +40,9 @@ pub trait Names: Send + Sync {
     /// Functions that answer for this session alone, such as `current_user`.
     fn functions(&self) -> &[Arc<ScalarUDF>];
 
-    /// Gives PostgreSQL's own catalog forms (`'t'::regclass`) a shape that can be planned.
-    fn rewrite(&self, statement: &mut ast::Statement) -> Result<()>;
+    /// Gives PostgreSQL's own catalog forms (`'t'::regclass`) a shape that can be planned. Answers
+    /// the names of types that parameters are cast to and the engine does not have.
+    fn rewrite(&self, statement: &mut ast::Statement) -> Result<HashMap<String, &'static str>>;
 }
 
 /// A query with its names resolved and its parameters typed, not yet authorized.
@@ -46,8 +50,8 @@ pub trait Names: Send + Sync {
 pub struct Planned {
     pub plan: LogicalPlan,
     pub schema: SchemaRef,
-    /// The types of `$1`, `$2`, …
-    pub parameters: Vec<DataType>,
+    /// `$1`, `$2`, … with their types, and what PostgreSQL calls those where that is known.
+    pub parameters: Vec<FieldRef>,
 }
 
 impl Engine {
@@ -73,7 +77,8 @@ fn plan(
     declared: &[Option<DataType>],
     limits: &ComplexityLimits,
 ) -> Result<Planned> {
-    names.rewrite(&mut statement)?;
+    let cast_parameters = names.rewrite(&mut statement)?;
+    crate::meaning::type_integers(&mut statement);
     let functions: HashMap<&str, &Arc<ScalarUDF>> =
         names.functions().iter().map(|function| (function.name(), function)).collect();
     let world = World { names, functions, state };
@@ -92,7 +97,7 @@ fn plan(
         )?;
     check_relations(&plan, limits)?;
     let plan = crate::meaning::correct(plan)?;
-    let parameters = parameter_types(&plan, declared)?;
+    let parameters = parameter_fields(&plan, declared, &cast_parameters)?;
     let schema = Arc::clone(plan.schema().inner());
     Ok(Planned { plan, schema, parameters })
 }
@@ -121,12 +126,19 @@ fn check_relations(plan: &LogicalPlan, limits: &ComplexityLimits) -> Result<()> 
     limits.check_relations(relations)
 }
 
-fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
-    let inferred = plan.get_parameter_types()?;
-    let hints = parameter_hints(plan)?;
-    let mut types: Vec<DataType> =
-        declared.iter().map(|declared| declared.clone().unwrap_or(DataType::Utf8)).collect();
-    for (name, inferred) in inferred {
+fn parameter_fields(
+    plan: &LogicalPlan,
+    declared: &[Option<DataType>],
+    cast: &HashMap<String, &'static str>,
+) -> Result<Vec<FieldRef>> {
+    let number = |index: usize| format!("${}", index + 1);
+    let field = |index, data_type| Arc::new(Field::new(number(index), data_type, true));
+    let mut fields: Vec<FieldRef> = declared
+        .iter()
+        .enumerate()
+        .map(|(index, declared)| field(index, declared.clone().unwrap_or(DataType::Utf8)))
+        .collect();
+    for (name, inferred) in inferred_parameters(plan)? {
         let number = name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
         let Some(index) = number.and_then(|number| number.checked_sub(1)) else {
             return Err(Error::new(
@@ -137,43 +149,99 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
         if index >= usize::from(u16::MAX) {
             return Err(Error::new(ErrorKind::ProgramLimitExceeded, "too many parameters"));
         }
-        if types.len() <= index {
-            types.resize(index + 1, DataType::Utf8);
+        while fields.len() <= index {
+            fields.push(field(fields.len(), DataType::Utf8));
         }
-        if declared.get(index).is_none_or(Option::is_none) {
-            let hint = hints.get(&name).cloned();
-            types[index] = inferred.or(hint).unwrap_or(DataType::Utf8);
+        if declared.get(index).is_some_and(Option::is_some) {
+            continue;
         }
+        let inferred = inferred.map(|inferred| inferred.as_ref().clone().with_name(name.clone()));
+        fields[index] = match (cast.get(&name), inferred) {
+            (Some(kind), inferred) => {
+                let inferred = inferred.unwrap_or_else(|| only_postgresql(&name, kind));
+                Arc::new(inferred.with_metadata(pg_type(kind)))
+            }
+            (None, Some(inferred)) => Arc::new(inferred),
+            (None, None) => field(index, DataType::Utf8),
+        };
     }
-    Ok(types)
+    Ok(fields)
 }
 
-/// Types that the engine does not infer: `$1::bigint` asks for a bigint, and LIMIT counts rows.
-fn parameter_hints(plan: &LogicalPlan) -> Result<HashMap<String, DataType>> {
+fn pg_type(name: &str) -> HashMap<String, String> {
+    HashMap::from([(PG_TYPE.to_owned(), name.to_owned())])
+}
+
+/// A parameter of a type for which the engine has another.
+fn only_postgresql(name: &str, kind: &str) -> Field {
+    let element = if kind.starts_with("oid") { DataType::Int64 } else { DataType::Utf8 };
+    match kind.ends_with("[]") {
+        true => Field::new(name, DataType::new_list(element, true), true),
+        false => Field::new(name, element, true),
+    }
+}
+
+/// Every parameter, with its type if its surroundings tell: what it is compared with, a cast, the
+/// array of what it is compared with any element of, a count of rows.
+fn inferred_parameters(plan: &LogicalPlan) -> Result<HashMap<String, Option<FieldRef>>> {
+    let mut known: HashMap<String, Option<FieldRef>> = HashMap::new();
     let mut hints = HashMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::Limit(limit) = node {
             for bound in [&limit.skip, &limit.fetch].into_iter().flatten() {
-                hint(bound, &DataType::Int64, &mut hints);
+                hint(bound, Some(DataType::Int64), &mut hints);
             }
         }
+        let schema = merge_schema(&node.inputs());
         node.apply_expressions(|expression| {
             expression.apply(|expression| {
-                if let Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) =
-                    expression
-                {
-                    hint(expr, field.data_type(), &mut hints);
+                match expression {
+                    Expr::Placeholder(placeholder) => {
+                        let field = known.entry(placeholder.id.clone()).or_default();
+                        if field.is_none() {
+                            *field = placeholder.field.clone().map(comparable);
+                        }
+                    }
+                    Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+                        hint(expr, Some(field.data_type().clone()), &mut hints);
+                    }
+                    Expr::ScalarFunction(function) if function.func.name() == "array_has" => {
+                        if let [array, member] = function.args.as_slice() {
+                            let member = member.get_type(&schema).ok();
+                            let array_type = member.map(|member| DataType::new_list(member, true));
+                            hint(array, array_type, &mut hints);
+                        }
+                    }
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(hints)
+    for (name, data_type) in hints {
+        let field = known.entry(name.clone()).or_default();
+        if field.is_none() {
+            *field = Some(Arc::new(Field::new(name, data_type, true)));
+        }
+    }
+    Ok(known)
 }
 
-fn hint(expression: &Expr, data_type: &DataType, hints: &mut HashMap<String, DataType>) {
-    if let Expr::Placeholder(placeholder) = expression {
-        hints.entry(placeholder.id.clone()).or_insert_with(|| data_type.clone());
+/// The type of which a parameter is that is compared with a column: text for varchar, which has no
+/// comparisons of its own.
+fn comparable(column: FieldRef) -> FieldRef {
+    match column.metadata().get(PG_TYPE) {
+        Some(kind) if !kind.starts_with("character varying") => {
+            let field = Field::new(column.name(), column.data_type().clone(), true);
+            Arc::new(field.with_metadata(pg_type(kind)))
+        }
+        _ => Arc::new(Field::new(column.name(), column.data_type().clone(), true)),
+    }
+}
+
+fn hint(expression: &Expr, data_type: Option<DataType>, hints: &mut HashMap<String, DataType>) {
+    if let (Expr::Placeholder(placeholder), Some(data_type)) = (expression, data_type) {
+        hints.entry(placeholder.id.clone()).or_insert(data_type);
     }
 }
 
@@ -207,6 +275,11 @@ impl ContextProvider for World<'_> {
             .into_iter()
             .map(|argument| fold_constant(argument, self.state))
             .collect::<DataFusionResult<Vec<_>>>()?;
+        let is_day = |argument: &Expr| matches!(argument, Expr::Literal(ScalarValue::Date32(_), _));
+        if arguments.iter().any(is_day) {
+            // Its rows are timestamps with time zone in PostgreSQL, and without one in the engine.
+            return not_impl_err!("{name} of dates is not supported: cast them to timestamp");
+        }
         let table = function.create_table_provider_with_args(
             datafusion::catalog::TableFunctionArgs::new(&arguments, self.state),
         )?;
@@ -235,7 +308,9 @@ impl ContextProvider for World<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let own = self.functions.get(name).map(|function| Arc::clone(function));
-        own.or_else(|| self.state.scalar_functions().get(name).cloned())
+        own.or_else(|| {
+            self.state.scalar_functions().get(crate::meaning::engine_name(name)?).cloned()
+        })
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -243,7 +318,7 @@ impl ContextProvider for World<'_> {
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.state.aggregate_functions().get(name).cloned()
+        self.state.aggregate_functions().get(crate::meaning::engine_name(name)?).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::types::is_comparison;
+use super::patterns::{self, Purpose};
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
@@ -13,8 +13,8 @@ use datafusion::{
     },
     functions_nested,
     logical_expr::{
-        BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-        ScalarUDF, Subquery, binary_expr, cast,
+        BinaryExpr, Case, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        Operator, ScalarUDF, Subquery, binary_expr, cast,
         expr::{InSubquery, ScalarFunction},
         expr_rewriter::NamePreserver,
         lit, when,
@@ -43,7 +43,25 @@ impl AnalyzerRule for CheckValues {
     }
 }
 
+/// One month and 30 days are equal in PostgreSQL, and two values to the engine.
+fn refuse_groups_of_intervals(node: &LogicalPlan) -> Result<()> {
+    let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+    let is_found = match node {
+        LogicalPlan::Aggregate(aggregate) => {
+            let schema = aggregate.input.schema();
+            let is_key = |key: &Expr| key.get_type(schema).is_ok_and(|it| is_interval(&it));
+            aggregate.group_expr.iter().any(is_key)
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            input.schema().fields().iter().any(|field| is_interval(field.data_type()))
+        }
+        _ => false,
+    };
+    if is_found { not_impl_err!("grouping by an interval is not supported") } else { Ok(()) }
+}
+
 fn check_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    refuse_groups_of_intervals(&node)?;
     let schema = super::input_schema(&node);
     let names = NamePreserver::new(&node);
     let is_sort = matches!(node, LogicalPlan::Sort(_));
@@ -93,6 +111,16 @@ fn check(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             window.params.order_by.iter_mut().for_each(|sort| keyed(&mut sort.expr));
             Ok(Transformed::new_transformed(Expr::WindowFunction(window), is_changed))
         }
+        Expr::AggregateFunction(aggregate)
+            if matches!(aggregate.func.name(), "min" | "max")
+                && aggregate
+                    .params
+                    .args
+                    .iter()
+                    .any(|it| matches!(it.get_type(schema), Ok(DataType::Interval(_)))) =>
+        {
+            not_impl_err!("{} of intervals is not supported", aggregate.func.name())
+        }
         Expr::AggregateFunction(mut aggregate) => {
             let mut is_changed = false;
             for sort in &mut aggregate.params.order_by {
@@ -140,18 +168,44 @@ fn check_operator(
     right: Expr,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
-    let is_interval = |side: &Expr| {
-        side.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Interval(_)))
-    };
-    if is_comparison(op) && is_interval(&left) && is_interval(&right) {
-        // The engine compares months, then days; in PostgreSQL a month is 30 days.
-        return not_impl_err!("comparing intervals is not supported");
+    if is_match(op) {
+        let right = pattern(right, Purpose::Test)?;
+        return Ok(right.update_data(|right| binary_expr(left, op, right)));
     }
     match checked_operator(op) {
         Some(operator) if is_checked(&left, schema) && is_checked(&right, schema) => {
             Ok(Transformed::yes(arithmetic(operator).call(vec![left, right])))
         }
         _ => Ok(Transformed::no(binary_expr(left, op, right))),
+    }
+}
+
+const fn is_match(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::RegexMatch
+            | Operator::RegexIMatch
+            | Operator::RegexNotMatch
+            | Operator::RegexNotIMatch
+    )
+}
+
+/// A constant pattern in the engine's words.
+fn pattern(expression: Expr, purpose: Purpose) -> Result<Transformed<Expr>> {
+    match &expression {
+        Expr::Literal(value, metadata) => match value.try_as_str().flatten() {
+            // One that was translated begins so.
+            Some(text) if !text.starts_with("(?s)") => {
+                let text = patterns::translate(text, purpose)?;
+                let translated = Expr::Literal(ScalarValue::Utf8(Some(text)), metadata.clone());
+                Ok(Transformed::yes(translated))
+            }
+            _ => Ok(Transformed::no(expression)),
+        },
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_string() => {
+            pattern(expr.as_ref().clone(), purpose)
+        }
+        _ => not_impl_err!("a regular expression that is no constant is not supported"),
     }
 }
 
@@ -176,6 +230,22 @@ fn check_function(mut function: ScalarFunction, schema: &DFSchema) -> Result<Tra
             let null = Expr::Literal(ScalarValue::try_from(&left.get_type(schema)?)?, None);
             let case = when(left.clone().eq(right), null).otherwise(left)?;
             Ok(Transformed::yes(case))
+        }
+        ("regexp_replace" | "regexp_match" | "regexp_count" | "regexp_instr", [_, regex, ..]) => {
+            let found = pattern(std::mem::take(regex), Purpose::Find)?;
+            let is_changed = found.transformed;
+            *regex = found.data;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
+        }
+        ("array_to_string", [array, ..]) if matches!(array.get_type(schema)?, DataType::List(member) if *member.data_type() == DataType::Boolean) =>
+        {
+            not_impl_err!("array_to_string of booleans is not supported")
+        }
+        ("regexp_like", [_, regex, ..]) => {
+            let found = pattern(std::mem::take(regex), Purpose::Test)?;
+            let is_changed = found.transformed;
+            *regex = found.data;
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
         }
         // An index below one counts from the end in the engine.
         ("array_element", [_, index]) if !is_positive(index) => {
@@ -236,7 +306,32 @@ fn converted(expr: &Expr, source: &DataType, target: &DataType) -> Result<Option
             Some(weir_udfs::float_from_text().call(vec![text]))
         }
         (DataType::Float64, DataType::Float32) => own(weir_udfs::narrow()),
+        // A numeric keeps the digits of a float that are sure.
+        (
+            DataType::Float64 | DataType::Float32,
+            DataType::Decimal128(..) | DataType::Decimal256(..),
+        ) if !is_null(expr) => {
+            let digits = if *source == DataType::Float64 { 15i32 } else { 6 };
+            let wide = cast(expr.clone(), DataType::Float64);
+            let text = weir_udfs::row_function("weir_numeric_text")?.call(vec![wide, lit(digits)]);
+            Some(cast(text, target.clone()))
+        }
         (DataType::Utf8, DataType::Binary) => own(weir_udfs::bytes_from_text()),
+        (DataType::Utf8, DataType::Interval(_)) => {
+            own(weir_udfs::row_function("weir_interval_from_text")?)
+        }
+        (DataType::Time64(_), DataType::Interval(_)) => {
+            own(weir_udfs::row_function("weir_time_interval")?)
+        }
+        (DataType::List(_), DataType::Utf8) if !is_null(expr) => {
+            return not_impl_err!("the text of an array is not written here");
+        }
+        (DataType::List(from), DataType::List(to))
+            if to.data_type().is_integer()
+                && (from.data_type().is_floating() || from.data_type().is_decimal()) =>
+        {
+            return not_impl_err!("an array of fractions is not rounded here");
+        }
         (source, DataType::Utf8) if weir_udfs::has_own_text(source) => own(weir_udfs::text()),
         (DataType::Utf8, DataType::List(_)) if !is_null(expr) => {
             return not_impl_err!("text is not read as an array here");
@@ -275,6 +370,11 @@ fn float_key(key: Expr, schema: &DFSchema) -> Transformed<Expr> {
         {
             Transformed::yes(weir_udfs::float_key().call(vec![key]))
         }
+        // A month is 30 days.
+        Ok(DataType::Interval(_)) => match weir_udfs::row_function("weir_interval_order") {
+            Ok(order) => Transformed::yes(order.call(vec![key])),
+            Err(_) => Transformed::no(key),
+        },
         _ => Transformed::no(key),
     }
 }

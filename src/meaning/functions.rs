@@ -1,9 +1,8 @@
 //! Functions that have a name in common with PostgreSQL's, and another meaning.
 
 use datafusion::{
-    arrow::datatypes::DataType,
+    arrow::datatypes::{DataType, TimeUnit},
     common::{DFSchema, Result, ScalarValue, not_impl_err, tree_node::Transformed},
-    functions::datetime::date_part,
     logical_expr::{
         Expr, ExprSchemable, Operator, binary_expr, cast, expr::ScalarFunction, lit, when,
     },
@@ -15,19 +14,6 @@ pub fn correct(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
     };
     let name = function.func.name().to_owned();
     match (name.as_str(), function.args.as_mut_slice()) {
-        ("date_part", [field, _]) => {
-            let scale = match literal(field).map(str::to_lowercase).as_deref() {
-                Some("second" | "seconds") => 6,
-                Some("millisecond" | "milliseconds" | "msecs") => 3,
-                _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
-            };
-            // The engine's seconds have no fraction; its microseconds hold both.
-            function.args[0] = lit("microsecond");
-            let microseconds = date_part().call(function.args);
-            let unit = Expr::Literal(ScalarValue::Decimal128(Some(1), 7, scale), None);
-            let exact = cast(microseconds, DataType::Decimal128(10, 0));
-            Ok(Transformed::yes(binary_expr(exact, Operator::Multiply, unit)))
-        }
         // `x = ANY (array)`: a member that is NULL may be the one, and the engine says false.
         ("array_has", [array, member]) => {
             let (array, member) = (std::mem::take(array), std::mem::take(member));
@@ -44,15 +30,59 @@ pub fn correct(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
                 when(has.clone(), lit(true)).when(is_unsure.is_not_null(), null).otherwise(has)?;
             Ok(Transformed::yes(answer))
         }
-        ("to_char", [_, pattern]) => {
-            *pattern = translated(pattern)?;
+        ("ceil" | "floor" | "trunc", [number])
+            if matches!(number.get_type(schema), Ok(DataType::Decimal128(..))) =>
+        {
+            let whole = weir_udfs::row_function(match name.as_str() {
+                "ceil" => "weir_ceil",
+                "floor" => "weir_floor",
+                _ => "weir_trunc",
+            })?;
+            Ok(Transformed::yes(whole.call(function.args)))
+        }
+        ("mod", [left, right])
+            if left.get_type(schema)?.is_decimal() || right.get_type(schema)?.is_decimal() =>
+        {
+            let (left, right) = (std::mem::take(left), std::mem::take(right));
+            Ok(Transformed::yes(binary_expr(left, Operator::Modulo, right)))
+        }
+        ("character_length" | "length", [value])
+            if matches!(value.get_type(schema), Ok(DataType::Binary)) =>
+        {
+            Ok(Transformed::yes(weir_udfs::row_function("weir_byte_length")?.call(function.args)))
+        }
+        // No member is NULL's equal.
+        ("array_has_all", [array, members]) => {
+            let (array, members) = (std::mem::take(array), std::mem::take(members));
+            let Ok(DataType::List(member)) = members.get_type(schema) else {
+                let has = function.func.call(vec![array, members]);
+                return Ok(Transformed::no(has));
+            };
+            let null = Expr::Literal(ScalarValue::try_from(member.data_type())?, None);
+            let is_sound = array_position(members.clone(), null).is_null();
+            Ok(Transformed::yes(function.func.call(vec![array, members]).and(is_sound)))
+        }
+        ("age", [_]) => {
+            let today = datafusion::functions::datetime::current_date().call(Vec::new());
+            function.args.insert(0, cast(today, DataType::Timestamp(TimeUnit::Microsecond, None)));
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
         }
-        ("to_date" | "to_timestamp", [_, patterns @ ..]) if !patterns.is_empty() => {
-            for pattern in patterns {
-                *pattern = translated(pattern)?;
+        ("concat" | "concat_ws" | "format", arguments) => {
+            let mut is_changed = false;
+            for argument in arguments {
+                if matches!(argument.get_type(schema), Ok(DataType::Boolean)) {
+                    *argument = letter(std::mem::take(argument))?;
+                    is_changed = true;
+                }
             }
-            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
+        }
+        ("coalesce" | "greatest" | "least" | "nullif", _) => {
+            let parts = std::mem::take(&mut function.args);
+            let parts = super::types::meet_all(parts, schema);
+            let is_changed = parts.iter().any(|part| part.transformed);
+            function.args = parts.into_iter().map(|part| part.data).collect();
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), is_changed))
         }
         // A negative integer has eight digits, the bigint that the engine makes of it sixteen.
         ("to_hex", [number]) if !matches!(number.get_type(schema), Ok(DataType::Int64)) => {
@@ -113,89 +143,7 @@ fn literal(expression: &Expr) -> Option<&str> {
     }
 }
 
-fn translated(pattern: &Expr) -> Result<Expr> {
-    match literal(pattern) {
-        Some(text) => strftime(text).map(lit),
-        None => not_impl_err!("a date pattern must be a constant"),
-    }
-}
-
-/// Turns a pattern of to_char into one of strftime, which is what the engine has.
-fn strftime(pattern: &str) -> Result<String> {
-    const WORDS: &[(&str, &str)] = &[
-        ("YYYY", "%Y"),
-        ("MM", "%m"),
-        ("DDD", "%j"),
-        ("DD", "%d"),
-        ("HH24", "%H"),
-        ("HH12", "%I"),
-        ("HH", "%I"),
-        ("MI", "%M"),
-        ("SS", "%S"),
-        ("MS", "%3f"),
-        ("US", "%6f"),
-        ("IYYY", "%G"),
-        ("IW", "%V"),
-        ("AM", "%p"),
-        ("PM", "%p"),
-        ("Mon", "%b"),
-        ("Dy", "%a"),
-    ];
-    let mut written = String::new();
-    let mut rest = pattern;
-    while let Some(first) = rest.chars().next() {
-        let known = WORDS
-            .iter()
-            .filter(|(word, _)| rest.starts_with(word))
-            .max_by_key(|(word, _)| word.len());
-        if let Some((word, directive)) = known {
-            written.push_str(directive);
-            rest = rest.strip_prefix(word).unwrap_or_default();
-            // `th` and `TH` would be ordinals.
-            if !rest.starts_with(['t', 'T']) || rest.starts_with("T\"") {
-                continue;
-            }
-            return not_impl_err!("pattern \"{pattern}\" is not supported");
-        }
-        if first == '"' {
-            let quoted = rest.get(1..).and_then(|rest| rest.split_once('"'));
-            let Some((text, after)) = quoted.filter(|(text, _)| !text.contains('\\')) else {
-                return not_impl_err!("pattern \"{pattern}\" is not supported");
-            };
-            written.push_str(&text.replace('%', "%%"));
-            rest = after;
-            continue;
-        }
-        if first.is_alphanumeric() || first == '\\' {
-            return not_impl_err!("pattern \"{pattern}\" is not supported");
-        }
-        match first {
-            '%' => written.push_str("%%"),
-            other => written.push(other),
-        }
-        rest = rest.get(first.len_utf8()..).unwrap_or_default();
-    }
-    Ok(written)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::strftime;
-
-    #[test]
-    fn patterns_are_translated_or_refused() {
-        let cases = [
-            ("YYYY-MM-DD HH24:MI:SS", Some("%Y-%m-%d %H:%M:%S")),
-            ("YYYY\"T\"HH24", Some("%YT%H")),
-            ("DD.MM.YYYY", Some("%d.%m.%Y")),
-            ("100%", None),
-            ("%", Some("%%")),
-            ("FMMonth", None),
-            ("DDth", None),
-            ("Q", None),
-        ];
-        for (pattern, expected) in cases {
-            assert_eq!(strftime(pattern).ok().as_deref(), expected, "{pattern}");
-        }
-    }
+/// A boolean as PostgreSQL prints it.
+fn letter(value: Expr) -> Result<Expr> {
+    when(value.clone(), lit("t")).when(Expr::Not(Box::new(value)), lit("f")).end()
 }

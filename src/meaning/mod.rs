@@ -22,17 +22,24 @@ mod checked;
 mod constants;
 mod days;
 mod functions;
+mod integers;
+mod like;
 mod membership;
 mod moment;
+mod operators;
 mod outer_join;
+mod patterns;
 mod rounding;
 mod subqueries;
 mod syntax;
 mod types;
+mod unions;
 mod zones;
 
 pub use agreement::Agreement;
 pub use checked::analyzer_rules;
+pub use integers::type_integers;
+pub use operators::expression_planners;
 pub use syntax::correct_syntax;
 pub use types::correct;
 
@@ -49,7 +56,24 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = weir_udfs::float_functions();
     functions.extend(weir_udfs::shorteners());
     functions.extend(weir_udfs::bounded_functions());
+    functions.extend(weir_udfs::row_functions());
+    functions.extend(weir_udfs::ordered_sets());
+    functions.push(like::like_pattern());
     functions
+}
+
+/// The engine's name of a function that PostgreSQL calls otherwise; `None`: its own means something
+/// else there, and is not to be had.
+pub fn engine_name(name: &str) -> Option<&str> {
+    match name {
+        "ceiling" => Some("ceil"),
+        "variance" => Some("var_samp"),
+        "every" => Some("bool_and"),
+        "transaction_timestamp" | "statement_timestamp" => Some("now"),
+        "array_dims" | "array_positions" | "array_sort" | "isnan" | "nanvl" | "signum"
+        | "levenshtein" | "ends_with" | "any_value" | "to_unixtime" | "from_unixtime" => None,
+        name => Some(name),
+    }
 }
 
 /// The engine's optimizer rules, those that change answers replaced.

@@ -1,30 +1,33 @@
-//! `round` of a decimal, whose type is that of its second argument's value in the engine: it changes
-//! when an optimizer learns the value, after everything else was made to fit.
+//! `round` of a decimal: in the engine its type hangs on the value of the second argument, and changes
+//! when an optimizer learns that value, after everything else was made to fit.
 
 use datafusion::{
     arrow::datatypes::DataType,
-    common::{Result, ScalarValue, not_impl_err, tree_node::Transformed},
-    logical_expr::{Cast, Expr, expr::ScalarFunction},
+    common::{DFSchema, Result, ScalarValue, tree_node::Transformed},
+    logical_expr::{Cast, Expr, ExprSchemable, cast, expr::ScalarFunction},
 };
 
-/// Makes the number of digits known from the start.
-pub(super) fn correct(function: ScalarFunction, operand: &DataType) -> Result<Transformed<Expr>> {
-    let ScalarFunction { func, mut args } = function;
-    let is_known = match args.get(1) {
-        Some(digits) if operand.is_decimal() => match constant(digits) {
-            Some(known) => {
-                let is_known = matches!(digits, Expr::Literal(ScalarValue::Int32(_), _));
-                args[1] = Expr::Literal(ScalarValue::Int32(known), None);
-                is_known
-            }
-            None => {
-                return not_impl_err!("{} to a number of digits that is no constant", func.name());
-            }
-        },
-        Some(_) | None => true,
+/// Makes the number of digits known from the start, or else keeps the digits that are there.
+pub(super) fn correct(
+    mut function: ScalarFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let is_decimal =
+        |operand: &Expr| operand.get_type(schema).is_ok_and(|data_type| data_type.is_decimal());
+    let is_other = !function.args.first().is_some_and(is_decimal);
+    let [_, digits] = function.args.as_mut_slice() else {
+        return Ok(Transformed::no(Expr::ScalarFunction(function)));
     };
-    let call = Expr::ScalarFunction(ScalarFunction { func, args });
-    Ok(Transformed::new_transformed(call, !is_known))
+    if is_other || matches!(digits, Expr::Literal(ScalarValue::Int32(_), _)) {
+        return Ok(Transformed::no(Expr::ScalarFunction(function)));
+    }
+    if let Some(known) = constant(digits) {
+        *digits = Expr::Literal(ScalarValue::Int32(known), None);
+        return Ok(Transformed::yes(Expr::ScalarFunction(function)));
+    }
+    *digits = cast(std::mem::take(digits), DataType::Int32);
+    let data_type = Expr::ScalarFunction(function.clone()).get_type(schema)?;
+    Ok(Transformed::yes(weir_udfs::round_to(data_type).call(function.args)))
 }
 
 /// An integer constant, with its sign and its casts.

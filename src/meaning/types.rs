@@ -4,19 +4,24 @@
 //! infinity is an overflow. PostgreSQL compares and computes them as double precision ("Operator
 //! Type Resolution"). Literals such as `1.5` are decimals here as there, so the pair is common.
 
+use std::sync::Arc;
+
 use datafusion::{
     arrow::datatypes::{DataType, TimeUnit},
     common::{
-        DFSchema, ExprSchema, Result, ScalarValue,
+        DFSchema, ExprSchema, Result, ScalarValue, not_impl_err, plan_err,
         tree_node::{Transformed, TreeNode},
     },
     logical_expr::{
-        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, cast,
-        expr::InList, expr_rewriter::NamePreserver, type_coercion::binary::comparison_coercion,
+        Between, BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
+        Union, cast,
+        expr::InList,
+        expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema},
+        type_coercion::binary::comparison_coercion,
     },
 };
 
-use super::{aggregates, functions, rounding, subqueries};
+use super::{aggregates, functions, rounding, subqueries, unions};
 
 /// Gives every expression the type that PostgreSQL gives it. Runs before the engine's coercion.
 pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -26,22 +31,97 @@ pub fn correct(plan: LogicalPlan) -> Result<LogicalPlan> {
         let schema = super::input_schema(&node);
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expression| {
+            if matches!(expression, Expr::GroupingSet(_)) {
+                return check_grouping_set(expression, &schema);
+            }
             let name = names.save(&expression);
             let corrected =
                 expression.transform_up(|expression| correct_one(expression, &schema))?;
             Ok(corrected.update_data(|expression| name.restore(expression)))
         })?;
-        let node = node.transform_data(subqueries::correct_filter)?;
+        let node =
+            node.transform_data(subqueries::correct_filter)?.transform_data(meet_branches)?;
         is_any_changed |= node.transformed;
         let node = match is_any_changed {
             true => Transformed::yes(node.data.recompute_schema()?),
             false => node,
         };
-        let node = node.transform_data(aggregates::split)?;
+        let node = node.transform_data(aggregates::split)?.transform_data(unions::agree)?;
         is_any_changed |= node.transformed;
         Ok(node)
     })?;
     Ok(corrected.data)
+}
+
+/// The keys of a grouping set keep their names, by which the columns above find them: what would be
+/// another expression is refused. A constant's cast has the name of the constant.
+fn check_grouping_set(keys: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let corrected = keys.clone().transform_up(|expression| match expression {
+        Expr::Cast(constant) if super::integers::folded(&constant).is_some() => {
+            Ok(Transformed::no(Expr::Cast(constant)))
+        }
+        expression => correct_one(expression, schema),
+    })?;
+    if corrected.data.schema_name().to_string() != keys.schema_name().to_string() {
+        return not_impl_err!("{} in GROUPING SETS is not supported", keys.schema_name());
+    }
+    Ok(Transformed::no(keys))
+}
+
+/// The branches of a UNION have one type from the start, so that it is the type that clients are told.
+fn meet_branches(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Union(Union { inputs, schema }) = node else {
+        return Ok(Transformed::no(node));
+    };
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    let mut differ = false;
+    for (index, (qualifier, field)) in schema.iter().enumerate() {
+        let mut common = DataType::Null;
+        for input in &inputs {
+            let data_type = input.schema().field(index).data_type().clone();
+            if data_type == common || data_type.is_null() {
+                continue;
+            }
+            common = match common {
+                DataType::Null => data_type,
+                known if known.is_numeric() && data_type.is_numeric() => {
+                    if [&known, &data_type].contains(&&DataType::Float64) {
+                        DataType::Float64
+                    } else if known.is_floating() || data_type.is_floating() {
+                        DataType::Float32
+                    } else {
+                        comparison_coercion(&known, &data_type).unwrap_or(known)
+                    }
+                }
+                DataType::Date32 if data_type == MOMENT => MOMENT,
+                MOMENT if data_type == DataType::Date32 => MOMENT,
+                known if known.is_string() && data_type.is_string() => DataType::Utf8,
+                known if std::mem::discriminant(&known) == std::mem::discriminant(&data_type) => {
+                    known
+                }
+                known => {
+                    return plan_err!(
+                        "Cannot infer common type: UNION types {known} and {data_type} cannot be matched"
+                    );
+                }
+            };
+        }
+        differ |= inputs.iter().any(|input| *input.schema().field(index).data_type() != common);
+        let field = field.as_ref().clone().with_data_type(common).with_nullable(true);
+        fields.push((qualifier.cloned(), Arc::new(field)));
+    }
+    if !differ {
+        return Ok(Transformed::no(LogicalPlan::Union(Union { inputs, schema })));
+    }
+    let common = DFSchema::new_with_metadata(fields, schema.inner().metadata().clone())?;
+    let inputs = inputs
+        .into_iter()
+        .map(|input| {
+            let input = Arc::unwrap_or_clone(input);
+            coerce_plan_expr_for_schema(input, &common).map(Arc::new)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Transformed::yes(LogicalPlan::Union(Union { inputs, schema: Arc::new(common) })))
 }
 
 fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -105,6 +185,10 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             let in_list = InList::new(expr, list, negated);
             Ok(Transformed::new_transformed(Expr::InList(in_list), is_changed))
         }
+        Expr::Cast(ref constant) if super::integers::folded(constant).is_some() => {
+            let folded = super::integers::folded(constant).unwrap_or(expression);
+            Ok(Transformed::yes(folded))
+        }
         Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => {
             let rounded = round(*expr, schema)?;
             Ok(rounded.update_data(|expr| Expr::Cast(Cast { expr: Box::new(expr), field })))
@@ -121,6 +205,15 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             }
             // NUMERIC without digits keeps those that are there.
             DataType::Decimal128(38, 10) => match expr.get_type(schema) {
+                Ok(DataType::Utf8) => match expr.as_ref() {
+                    Expr::Literal(ScalarValue::Utf8(Some(text)), _) => {
+                        match super::operators::decimal(text) {
+                            Some(constant) => Ok(Transformed::yes(constant)),
+                            None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+                        }
+                    }
+                    _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+                },
                 Ok(data_type) if data_type.is_decimal() => Ok(Transformed::yes(*expr)),
                 Ok(data_type) if data_type.is_integer() => {
                     Ok(Transformed::yes(cast(*expr, DataType::Decimal128(20, 0))))
@@ -130,13 +223,8 @@ fn correct_one(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>>
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
         Expr::Case(case) => Ok(meet_results(case, schema)),
-        Expr::ScalarFunction(function)
-            if function.func.name() == "round" && function.args.len() == 2 =>
-        {
-            match function.args[0].get_type(schema) {
-                Ok(operand) => rounding::correct(function, &operand),
-                Err(_) => Ok(Transformed::no(Expr::ScalarFunction(function))),
-            }
+        Expr::ScalarFunction(function) if function.func.name() == "round" => {
+            rounding::correct(function, schema)
         }
         Expr::ScalarFunction(ref function) => match (function.func.name(), function.args.len()) {
             ("now" | "to_timestamp", _) => match expression.get_type(schema) {
@@ -194,6 +282,14 @@ fn meet_results(mut case: Case, schema: &DFSchema) -> Transformed<Expr> {
         let met = match common {
             None => Some(data_type),
             Some(known) if known == data_type => Some(known),
+            Some(DataType::Date32) if data_type == MOMENT => {
+                differ = true;
+                Some(MOMENT)
+            }
+            Some(MOMENT) if data_type == DataType::Date32 => {
+                differ = true;
+                Some(MOMENT)
+            }
             Some(known) if known.is_numeric() && data_type.is_numeric() => {
                 differ = true;
                 match known.is_floating() || data_type.is_floating() {
@@ -230,7 +326,7 @@ fn round(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(rounded))
 }
 
-pub(super) fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
+fn is_comparison(op: datafusion::logical_expr::Operator) -> bool {
     matches!(
         op,
         Operator::Eq
@@ -253,7 +349,7 @@ fn meet<const N: usize>(parts: [Expr; N], schema: &DFSchema) -> Result<[Transfor
 
 /// Where one part is a float, other numbers become double precision; where one is a timestamp, days
 /// become timestamps.
-fn meet_all(parts: Vec<Expr>, schema: &DFSchema) -> Vec<Transformed<Expr>> {
+pub(super) fn meet_all(parts: Vec<Expr>, schema: &DFSchema) -> Vec<Transformed<Expr>> {
     let types: Vec<Option<DataType>> =
         parts.iter().map(|part| part.get_type(schema).ok()).collect();
     let has_float = types.iter().flatten().any(DataType::is_floating);

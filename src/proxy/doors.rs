@@ -151,6 +151,7 @@ impl Parts {
             },
             max_statement_timeout: limits.query_timeout,
             idle_timeout: limits.idle_timeout,
+            cursor_idle_timeout: limits.cursor_idle_timeout,
         }
     }
 

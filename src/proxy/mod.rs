@@ -285,6 +285,7 @@ fn engine_limits(limits: &LimitsConfig) -> EngineLimits {
         planning_timeout: limits.planning_timeout,
         max_concurrent_queries: limits.max_concurrent_queries,
         max_queued_queries: limits.max_queued_queries,
+        max_open_cursors: limits.max_open_cursors,
         queue_timeout: limits.queue_timeout,
         memory: MemoryLimits { process: limits.memory, query: limits.query_memory_bytes() },
         spill_dir: limits.spill_dir.clone(),

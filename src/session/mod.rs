@@ -7,6 +7,7 @@
 pub mod pg_catalog;
 
 mod registry;
+mod setting_functions;
 mod settings;
 mod visible;
 
@@ -16,7 +17,7 @@ mod tests;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,9 +25,12 @@ use std::{
 use datafusion::{
     arrow::{
         array::{ArrayRef, AsArray, RecordBatch, StringArray},
-        datatypes::{DataType, Field, Schema, SchemaRef},
+        datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
     },
-    execution::SessionState,
+    execution::{
+        SessionState,
+        memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation},
+    },
     scalar::ScalarValue,
     sql::sqlparser::ast,
 };
@@ -34,10 +38,11 @@ use tokio_util::sync::CancellationToken;
 use weir_catalogs::QueryLabel;
 
 pub use registry::{CancelKey, Registered, Sessions};
-pub use settings::{Reported, Settings};
+pub use settings::{Changes, Reported, Settings};
 pub use visible::{Database, Visible};
 
 use crate::{
+    admission::QueryMemory,
     audit::QueryRecord,
     auth::Principal,
     engine::{
@@ -57,7 +62,9 @@ pub struct Session {
     door: Door,
     metrics: Metrics,
     names: Arc<Visible>,
-    settings: Mutex<Settings>,
+    settings: Arc<Mutex<Settings>>,
+    /// What the client cancels it by; 0 where it has no such number.
+    process: Arc<AtomicI32>,
     /// Of the statement that runs now.
     cancel: Mutex<CancellationToken>,
     max_statement_timeout: Duration,
@@ -123,14 +130,18 @@ impl Session {
         for (name, value) in &options.settings {
             settings.set_at_startup(name, value)?;
         }
-        let names = Arc::new(Visible::new(Arc::clone(&engine), Arc::clone(&principal), database));
+        let settings = Arc::new(Mutex::new(settings));
+        let process = Arc::new(AtomicI32::new(0));
+        let own = setting_functions::all(&settings, &process);
+        let names = Visible::new(Arc::clone(&engine), Arc::clone(&principal), database, own);
         Ok(Self {
             engine,
             principal,
             door: options.door,
             metrics,
-            names,
-            settings: Mutex::new(settings),
+            names: Arc::new(names),
+            settings,
+            process,
             cancel: Mutex::new(CancellationToken::new()),
             max_statement_timeout: options.max_statement_timeout,
         })
@@ -186,7 +197,7 @@ impl Session {
             None => None,
         };
         let schema = match (&statement, &planned) {
-            (Statement::Explain(..), _) => text_schema("QUERY PLAN"),
+            (Statement::Explain(options, _), _) => options.schema(),
             (Statement::Show(name), _) => text_schema(self.settings().display_name(name)),
             (Statement::ShowAll, _) => show_all_schema(),
             (_, Some(planned)) => Arc::clone(&planned.schema),
@@ -268,6 +279,65 @@ impl Session {
             plan.extend(lines.iter().flatten().map(str::to_owned));
         }
         Ok(Review { tables, plan })
+    }
+
+    /// Authorizes what [`Session::execute`] would run, and runs nothing.
+    pub async fn check(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<()> {
+        let label = QueryLabel { query_id: String::new(), principal: String::new() };
+        self.authorize(prepared, values, &self.context(label)).await.map(|_| ())
+    }
+
+    /// Lets a stream that waited for its client go on, with a time of its own for what comes now.
+    pub async fn resume(&self, rows: &mut RowStream) -> Result<()> {
+        rows.resume(&self.context(QueryLabel::default())).await
+    }
+
+    /// For rows that a cursor keeps: as much as a query may use.
+    pub fn cursor_memory(&self) -> MemoryReservation {
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryMemory::new(Arc::clone(&self.engine.memory)));
+        MemoryConsumer::new("cursor").register(&pool)
+    }
+
+    /// The types that SQL names, as PREPARE does; `None` is `unknown`.
+    pub async fn types(&self, names: &[ast::DataType]) -> Result<Vec<Option<DataType>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let casts = names.iter().map(|name| {
+            let is_unknown = name.to_string().eq_ignore_ascii_case("unknown");
+            let data_type = if is_unknown { ast::DataType::Text } else { name.clone() };
+            ast::Expr::Cast {
+                kind: ast::CastKind::Cast,
+                expr: Box::new(ast::Expr::value(ast::Value::Null)),
+                data_type,
+                array: false,
+                format: None,
+            }
+        });
+        let planned = self.plan(row_of(casts.collect()), Vec::new()).await?;
+        let types = planned.schema.fields().iter().zip(names).map(|(field, name)| {
+            let is_unknown = name.to_string().eq_ignore_ascii_case("unknown");
+            (!is_unknown).then(|| field.data_type().clone())
+        });
+        Ok(types.collect())
+    }
+
+    /// What expressions without columns and queries are worth.
+    pub async fn constants(&self, expressions: Vec<ast::Expr>) -> Result<Vec<ScalarValue>> {
+        let statement = Statement::Query(Box::new(row_of(expressions)));
+        let prepared = self.prepare(statement, Vec::new()).await?;
+        if !prepared.parameters().is_empty() {
+            return Err(Error::new(ErrorKind::UndefinedParameter, "there is no parameter $1"));
+        }
+        let Answer::Rows(Rows::Stream(mut rows)) = self.execute(&prepared, Vec::new()).await?
+        else {
+            return Err(Error::internal("a query without rows"));
+        };
+        let Some(batch) = rows.next_batch().await? else {
+            return Err(Error::internal("constants without a row"));
+        };
+        let values = batch.columns().iter().map(|column| ScalarValue::try_from_array(column, 0));
+        Ok(values.collect::<std::result::Result<_, _>>()?)
     }
 
     /// Fails once the policy grants something else than when the plan was authorized.
@@ -369,10 +439,7 @@ impl Session {
                 self.settings().reset_all();
                 Ok(Answer::Done("RESET"))
             }
-            Statement::Discard => {
-                self.settings().reset_all();
-                Ok(Answer::Door(Statement::Discard))
-            }
+            Statement::KeepRole(tag) => Ok(Answer::Done(tag)),
             Statement::Show(name) => {
                 let settings = self.settings();
                 let value = settings.get(name)?;
@@ -392,12 +459,19 @@ impl Session {
                 self.refresh(name).await?;
                 Ok(Answer::Done("REFRESH CATALOG"))
             }
-            Statement::Transaction(_) | Statement::Deallocate(_) => {
-                Ok(Answer::Door(statement.clone()))
-            }
-            Statement::Query(_) | Statement::Explain(..) | Statement::Copy(..) => {
-                Err(Error::internal("a query without a plan"))
-            }
+            Statement::Transaction(_)
+            | Statement::Fetch(_)
+            | Statement::Close(_)
+            | Statement::Prepare(_)
+            | Statement::Execute(_)
+            | Statement::Deallocate(_)
+            | Statement::Discard(_)
+            | Statement::Listen
+            | Statement::Unlisten => Ok(Answer::Door(statement.clone())),
+            Statement::Query(_)
+            | Statement::Explain(..)
+            | Statement::Copy(..)
+            | Statement::Declare(_) => Err(Error::internal("a query without a plan")),
         }
     }
 
@@ -435,13 +509,13 @@ impl Session {
 }
 
 impl Prepared {
-    /// The columns of its rows; none for a command.
+    /// The columns of its rows, and of a cursor's; none for a command.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// The types of `$1`, `$2`, …
-    pub fn parameters(&self) -> &[DataType] {
+    /// `$1`, `$2`, … with their types.
+    pub fn parameters(&self) -> &[FieldRef] {
         self.planned.as_ref().map_or(&[], |planned| &planned.parameters)
     }
 
@@ -455,11 +529,19 @@ impl Prepared {
             Statement::Empty
             | Statement::Copy(..)
             | Statement::Set(_)
+            | Statement::KeepRole(_)
             | Statement::Reset(_)
             | Statement::ResetAll
-            | Statement::Discard
+            | Statement::Discard(_)
             | Statement::Transaction(_)
+            | Statement::Declare(_)
+            | Statement::Fetch(_)
+            | Statement::Close(_)
+            | Statement::Prepare(_)
+            | Statement::Execute(_)
             | Statement::Deallocate(_)
+            | Statement::Listen
+            | Statement::Unlisten
             | Statement::RefreshCatalog(_) => false,
         }
     }
@@ -474,17 +556,46 @@ fn query_of(statement: &Statement) -> Option<&ast::Statement> {
         Statement::Query(query) | Statement::Explain(_, query) | Statement::Copy(_, query) => {
             Some(query)
         }
+        Statement::Declare(cursor) => Some(&cursor.query),
         Statement::Empty
         | Statement::Set(_)
+        | Statement::KeepRole(_)
         | Statement::Show(_)
         | Statement::ShowAll
         | Statement::Reset(_)
         | Statement::ResetAll
-        | Statement::Discard
+        | Statement::Discard(_)
         | Statement::Transaction(_)
+        | Statement::Fetch(_)
+        | Statement::Close(_)
+        | Statement::Prepare(_)
+        | Statement::Execute(_)
         | Statement::Deallocate(_)
+        | Statement::Listen
+        | Statement::Unlisten
         | Statement::RefreshCatalog(_) => None,
     }
+}
+
+/// `VALUES (a, b, …)`, built as a tree so that no expression is printed and parsed.
+fn row_of(expressions: Vec<ast::Expr>) -> ast::Statement {
+    let values = ast::Values {
+        explicit_row: false,
+        value_keyword: false,
+        rows: vec![ast::Parens::with_empty_span(expressions)],
+    };
+    ast::Statement::Query(Box::new(ast::Query {
+        with: None,
+        body: Box::new(ast::SetExpr::Values(values)),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }))
 }
 
 fn show_all_schema() -> SchemaRef {

@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
 };
 
 use subtle::ConstantTimeEq;
@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// What a client shows to cancel another connection's statement (PostgreSQL manual, "Canceling
 /// Requests in Progress").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CancelKey {
     pub process: i32,
-    pub secret: i32,
+    pub secret: Vec<u8>,
 }
 
 /// The sessions that are open, by the process number that their clients know.
@@ -22,7 +22,7 @@ pub struct Sessions(Arc<Mutex<HashMap<i32, Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
-    secret: i32,
+    secret: Vec<u8>,
     session: Weak<Session>,
 }
 
@@ -34,15 +34,18 @@ pub struct Registered {
 }
 
 impl Sessions {
-    pub fn register(&self, session: &Arc<Session>) -> Result<Registered> {
+    /// With a secret of as many bytes as the client's protocol has room for.
+    pub fn register(&self, session: &Arc<Session>, secret_bytes: usize) -> Result<Registered> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Random numbers: a guess must not hit, nor a count of sessions show.
         let process = (0..100)
             .map(|_| rand::random_range(1..i32::MAX))
             .find(|process| !entries.contains_key(process))
             .ok_or_else(|| Error::new(ErrorKind::TooManyConnections, "no free process number"))?;
-        let secret = rand::random();
-        entries.insert(process, Entry { secret, session: Arc::downgrade(session) });
+        session.process.store(process, Ordering::Relaxed);
+        let secret: Vec<u8> = (0..secret_bytes).map(|_| rand::random()).collect();
+        let session = Arc::downgrade(session);
+        entries.insert(process, Entry { secret: secret.clone(), session });
         Ok(Registered { sessions: self.clone(), key: CancelKey { process, secret } })
     }
 
@@ -50,7 +53,7 @@ impl Sessions {
     pub fn cancel(&self, process: i32, secret: &[u8]) {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = entries.get(&process) else { return };
-        if !bool::from(entry.secret.to_be_bytes().as_slice().ct_eq(secret)) {
+        if !bool::from(entry.secret.as_slice().ct_eq(secret)) {
             return;
         }
         let session = entry.session.upgrade();

@@ -1,11 +1,14 @@
 //! SET, SHOW and RESET (PostgreSQL manual, "Setting Parameters").
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use datafusion::arrow::array::timezone::Tz;
 use weir_catalogs::sql::PushdownMode;
 
-use super::{Database, pg_catalog::SERVER_VERSION};
+use super::{
+    Database,
+    pg_catalog::{SERVER_VERSION, fixed_setting},
+};
 use crate::{
     auth::Principal,
     engine::Engine,
@@ -76,6 +79,7 @@ const DEFINITIONS: &[Definition] = &[
     known("lock_timeout", "0", Rule::Duration, false, "Accepted, without effect."),
     known("max_identifier_length", "63", Rule::Fixed, false, "Bytes of an identifier."),
     known("max_index_keys", "32", Rule::Fixed, false, "Columns of an index."),
+    known("role", "none", Rule::OneOf(&["none"]), false, "Roles are the policy's."),
     known("row_security", "on", Rule::Boolean, false, "Accepted; policies always apply."),
     known("search_path", "", Rule::Free, false, "Schemas of names without one."),
     known("server_encoding", "UTF8", Rule::Fixed, true, "Encoding of the server."),
@@ -99,11 +103,24 @@ pub type Reported = (&'static str, String);
 #[derive(Debug, Clone)]
 pub struct Settings {
     defaults: BTreeMap<String, String>,
-    values: BTreeMap<String, String>,
-    /// What the values were when the transaction began.
-    saved: Option<BTreeMap<String, String>>,
+    current: Changes,
+    /// What was current when the transaction began.
+    saved: Option<Changes>,
+}
+
+/// What a session has set, to go back to. Copies share what they have in common.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    values: Arc<BTreeMap<String, String>>,
     /// What SET LOCAL has covered, to come back at the transaction's end.
-    covered: BTreeMap<String, Option<String>>,
+    covered: Arc<BTreeMap<String, Option<String>>>,
+}
+
+impl Changes {
+    /// Is this the same copy as the other?
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.values, &other.values) && Arc::ptr_eq(&self.covered, &other.covered)
+    }
 }
 
 impl Settings {
@@ -114,13 +131,13 @@ impl Settings {
             .collect();
         defaults.insert("session_authorization".into(), principal.name.to_string());
         defaults.insert("search_path".into(), database.default_search_path(engine));
-        Self { defaults, values: BTreeMap::new(), saved: None, covered: BTreeMap::new() }
+        Self { defaults, current: Changes::default(), saved: None }
     }
 
     /// What a startup packet asks for also becomes what RESET goes back to.
     pub fn set_at_startup(&mut self, name: &str, value: &str) -> Result<()> {
         self.set(name, value, false)?;
-        if let Some(value) = self.values.remove(&name.to_lowercase()) {
+        if let Some(value) = self.values_mut().remove(&name.to_lowercase()) {
             self.defaults.insert(name.to_lowercase(), value);
         }
         Ok(())
@@ -134,33 +151,42 @@ impl Settings {
                 // Outside a transaction SET LOCAL has no effect, as in PostgreSQL.
                 return Ok(());
             }
-            let covered = self.values.get(&key).cloned();
-            self.covered.entry(key.clone()).or_insert(covered);
+            let covered = self.current.values.get(&key).cloned();
+            Arc::make_mut(&mut self.current.covered).entry(key.clone()).or_insert(covered);
         } else {
-            self.covered.remove(&key);
+            Arc::make_mut(&mut self.current.covered).remove(&key);
         }
-        self.values.insert(key, value);
+        self.values_mut().insert(key, value);
         Ok(())
+    }
+
+    fn values_mut(&mut self) -> &mut BTreeMap<String, String> {
+        Arc::make_mut(&mut self.current.values)
     }
 
     pub fn reset(&mut self, name: &str) -> Result<()> {
         self.get(name)?;
-        self.values.remove(&name.to_lowercase());
+        self.values_mut().remove(&name.to_lowercase());
         Ok(())
     }
 
     pub fn reset_all(&mut self) {
-        self.values.clear();
+        self.values_mut().clear();
     }
 
     /// The value that SHOW prints; 42704 for a name that is none.
     pub fn get(&self, name: &str) -> Result<String> {
         let key = name.to_lowercase();
-        self.value(&key).map(str::to_owned).ok_or_else(|| unknown(name))
+        let own = self.value(&key).map(str::to_owned);
+        own.or_else(|| fixed_setting(&key)).ok_or_else(|| unknown(name))
     }
 
     fn value(&self, key: &str) -> Option<&str> {
-        self.values.get(key).or_else(|| self.defaults.get(key)).map(String::as_str)
+        match self.current.values.get(key) {
+            Some(value) => Some(value),
+            None if key == "transaction_isolation" => self.value("default_transaction_isolation"),
+            None => self.defaults.get(key).map(String::as_str),
+        }
     }
 
     /// As PostgreSQL writes it: `TimeZone`, `DateStyle`.
@@ -191,26 +217,35 @@ impl Settings {
     }
 
     pub fn begin(&mut self) {
-        self.saved = Some(self.values.clone());
-        self.covered.clear();
+        self.saved = Some(self.current.clone());
+        self.current.covered = Arc::default();
     }
 
     /// SET stays, SET LOCAL does not.
     pub fn commit(&mut self) {
         self.saved = None;
-        for (key, value) in std::mem::take(&mut self.covered) {
+        for (key, value) in std::mem::take(&mut self.current.covered).iter() {
             match value {
-                Some(value) => self.values.insert(key, value),
-                None => self.values.remove(&key),
+                Some(value) => self.values_mut().insert(key.clone(), value.clone()),
+                None => self.values_mut().remove(key),
             };
         }
     }
 
     pub fn roll_back(&mut self) {
         if let Some(saved) = self.saved.take() {
-            self.values = saved;
+            self.current = saved;
         }
-        self.covered.clear();
+    }
+
+    /// For a savepoint.
+    pub fn changes(&self) -> Changes {
+        self.current.clone()
+    }
+
+    /// Back to a savepoint.
+    pub fn go_back(&mut self, changes: Changes) {
+        self.current = changes;
     }
 
     pub fn statement_timeout(&self) -> Option<Duration> {
@@ -285,8 +320,9 @@ impl Settings {
         if !is_custom {
             return Err(unknown(key));
         }
-        let custom = self.values.keys().filter(|key| definition(key).is_none()).count();
-        if custom >= MAX_CUSTOM_SETTINGS && !self.values.contains_key(key) {
+        let values = &self.current.values;
+        let custom = values.keys().filter(|key| definition(key).is_none()).count();
+        if custom >= MAX_CUSTOM_SETTINGS && !values.contains_key(key) {
             return Err(Error::new(
                 ErrorKind::ProgramLimitExceeded,
                 format!("at most {MAX_CUSTOM_SETTINGS} settings of a client's own are kept"),

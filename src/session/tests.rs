@@ -133,6 +133,7 @@ fn limits() -> EngineLimits {
         planning_timeout: Duration::from_secs(20),
         max_concurrent_queries: 4,
         max_queued_queries: 4,
+        max_open_cursors: 4,
         queue_timeout: Duration::from_secs(5),
         memory: MemoryLimits { process: 1 << 30, query: 1 << 28 },
         spill_dir: None,

@@ -4,12 +4,14 @@ use datafusion::{
     catalog::TableProvider, common::TableReference, logical_expr::ScalarUDF, sql::sqlparser::ast,
 };
 use weir_catalogs::{
-    Catalog, CatalogName, Key, TableDefinition, sql::PushdownMode, sql::RemoteTable,
+    Catalog, CatalogName, ForeignKey, Key, TableDefinition, sql::PushdownMode, sql::RemoteTable,
 };
 
 use super::{
     Settings,
-    pg_catalog::{PgCatalog, Shown, ShownSchema, ShownTable, output_name},
+    pg_catalog::{
+        ParameterTypes, PgCatalog, Shown, ShownForeignKey, ShownSchema, ShownTable, output_name,
+    },
 };
 use crate::{
     auth::Principal,
@@ -74,6 +76,8 @@ pub struct Visible {
     engine: Arc<Engine>,
     principal: Arc<Principal>,
     database: Database,
+    /// Of the session, whatever it sees.
+    functions: Vec<Arc<ScalarUDF>>,
     /// The last that was built.
     system: Mutex<Option<Arc<System>>>,
 }
@@ -88,8 +92,13 @@ struct System {
 }
 
 impl Visible {
-    pub fn new(engine: Arc<Engine>, principal: Arc<Principal>, database: Database) -> Self {
-        Self { engine, principal, database, system: Mutex::new(None) }
+    pub fn new(
+        engine: Arc<Engine>,
+        principal: Arc<Principal>,
+        database: Database,
+        functions: Vec<Arc<ScalarUDF>>,
+    ) -> Self {
+        Self { engine, principal, database, functions, system: Mutex::new(None) }
     }
 
     pub fn database(&self) -> &Database {
@@ -150,7 +159,8 @@ impl Visible {
             return Arc::clone(system);
         }
         let catalog = PgCatalog::new(Arc::new(self.shown(version, &search_path)));
-        let functions = catalog.functions();
+        let mut functions = catalog.functions();
+        functions.extend(self.functions.iter().cloned());
         let system = Arc::new(System { version, search_path, catalog, functions });
         *cached = Some(Arc::clone(&system));
         system
@@ -287,7 +297,7 @@ impl Names for NamesAt {
         &self.system.functions
     }
 
-    fn rewrite(&self, statement: &mut ast::Statement) -> Result<()> {
+    fn rewrite(&self, statement: &mut ast::Statement) -> Result<ParameterTypes> {
         if let ast::Statement::Query(query) = statement {
             name_outputs(&mut query.body);
         }
@@ -389,6 +399,11 @@ fn shown_table(catalog: &Catalog, definition: Arc<TableDefinition>, grant: Grant
         columns,
         comment: definition.comment.clone(),
         keys: definition.keys.iter().filter_map(|key| shown_key(key, &visible)).collect(),
+        foreign_keys: definition
+            .foreign_keys
+            .iter()
+            .filter_map(|key| shown_foreign_key(catalog, key, &visible))
+            .collect(),
         // How many rows there are is a hint on those that are hidden.
         rows: definition.statistics.rows.filter(|_| !is_restricted),
         // How much room they take, on values too.
@@ -398,10 +413,24 @@ fn shown_table(catalog: &Catalog, definition: Arc<TableDefinition>, grant: Grant
 
 /// A key by the positions of the visible columns, if none of its own is hidden.
 fn shown_key(key: &Key, visible: &[usize]) -> Option<Key> {
-    let columns = key
-        .columns
-        .iter()
-        .map(|column| visible.iter().position(|index| index == column))
-        .collect::<Option<Vec<usize>>>()?;
-    Some(Key { columns, ..key.clone() })
+    Some(Key { columns: shown_columns(&key.columns, visible)?, ..key.clone() })
+}
+
+fn shown_foreign_key(
+    catalog: &Catalog,
+    key: &ForeignKey,
+    visible: &[usize],
+) -> Option<ShownForeignKey> {
+    let columns = shown_columns(&key.columns, visible)?;
+    let referenced = ObjectPath {
+        catalog: catalog.name().as_str().into(),
+        schema: key.schema.as_str().into(),
+        table: key.table.as_str().into(),
+    };
+    let key = ForeignKey { columns, ..key.clone() };
+    Some(ShownForeignKey { key, referenced: referenced.to_string() })
+}
+
+fn shown_columns(columns: &[usize], visible: &[usize]) -> Option<Vec<usize>> {
+    columns.iter().map(|column| visible.iter().position(|index| index == column)).collect()
 }

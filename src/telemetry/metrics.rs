@@ -86,16 +86,50 @@ impl From<ErrorKind> for Outcome {
             OutOfMemory | SourceUnavailable | SourceRejected | SourceValue | Config | Internal => {
                 Self::Failed
             }
-            Syntax | UndefinedTable | UndefinedColumn | UndefinedFunction | UndefinedObject
-            | AmbiguousColumn | DuplicateObject | DatatypeMismatch | GroupingError
-            | PermissionDenied | ReadOnly | InvalidPassword | InvalidAuthorization
-            | NotSupported | TooManyConnections | RateLimited | ProgramLimitExceeded
-            | ProtocolViolation | InvalidCatalog | InvalidSchema | InvalidStatementName
-            | InvalidCursorName | InvalidSavepoint | DuplicateStatement | ActiveTransaction
-            | NoActiveTransaction | FailedTransaction | InvalidParameter | DataException
-            | DivisionByZero | NumericOutOfRange | InvalidText | InvalidDatetime
-            | InvalidEncoding | InvalidEscape | InvalidLogarithm | InvalidPower
-            | InvalidPattern | CardinalityViolation => Self::Refused,
+            Syntax
+            | UndefinedTable
+            | UndefinedColumn
+            | UndefinedFunction
+            | UndefinedObject
+            | AmbiguousColumn
+            | DuplicateObject
+            | DatatypeMismatch
+            | GroupingError
+            | PermissionDenied
+            | ReadOnly
+            | InvalidPassword
+            | InvalidAuthorization
+            | NotSupported
+            | TooManyConnections
+            | RateLimited
+            | ProgramLimitExceeded
+            | ProtocolViolation
+            | InvalidCatalog
+            | InvalidSchema
+            | InvalidStatementName
+            | InvalidCursorName
+            | InvalidSavepoint
+            | DuplicateStatement
+            | DuplicateCursor
+            | InvalidCursorDefinition
+            | InvalidColumnReference
+            | UndefinedParameter
+            | NotReady
+            | ActiveTransaction
+            | NoActiveTransaction
+            | FailedTransaction
+            | InvalidParameter
+            | DataException
+            | DivisionByZero
+            | NumericOutOfRange
+            | InvalidText
+            | InvalidDatetime
+            | InvalidEncoding
+            | InvalidEscape
+            | InvalidLogarithm
+            | InvalidPower
+            | InvalidPattern
+            | CardinalityViolation => Self::Refused,
         }
     }
 }

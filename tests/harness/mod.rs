@@ -5,15 +5,19 @@
 
 pub mod clients;
 pub mod fault;
+pub mod frontend;
 pub mod postgres;
 mod server;
+mod shop;
 pub mod slt;
 pub mod tap;
+pub mod wire;
 mod world;
 
 pub use clients::{Connection, code, rows};
 pub use postgres::Cluster;
 pub use server::{User, Weir, WeirBuilder, feed, weir};
+pub use shop::{OWNER, shop};
 pub use world::{ADMIN, World, files, lake, world};
 
 use std::{

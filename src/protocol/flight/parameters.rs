@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::{
     array::RecordBatch,
     compute::cast,
-    datatypes::{DataType, Field, Schema},
+    datatypes::{DataType, Field, FieldRef, Schema},
     ipc::{reader::StreamReader, writer::StreamWriter},
 };
 use arrow_flight::{FlightData, decode::FlightRecordBatchStream, error::FlightError};
@@ -89,14 +89,14 @@ impl Parameters {
     }
 
     /// The values, for a statement that was planned for the declared types.
-    pub(super) fn values(&self, planned: &[DataType]) -> Result<Vec<ScalarValue>> {
+    pub(super) fn values(&self, planned: &[FieldRef]) -> Result<Vec<ScalarValue>> {
         let Some(row) = &self.0 else { return Ok(Vec::new()) };
         row.columns()
             .iter()
             .enumerate()
             .map(|(index, column)| match planned.get(index) {
                 Some(planned) if *column.data_type() == DataType::Null => {
-                    Ok(ScalarValue::try_new_null(planned)?)
+                    Ok(ScalarValue::try_new_null(planned.data_type())?)
                 }
                 _ => Ok(ScalarValue::try_from_array(column, 0)?),
             })

@@ -4,7 +4,7 @@ use std::{any::Any, pin::Pin, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{Field, FieldRef, Schema, SchemaRef},
     ipc::writer::IpcWriteOptions,
 };
 use arrow_flight::{
@@ -309,11 +309,24 @@ fn single(mut statements: Vec<Statement>) -> Result<Statement> {
         Statement::Copy(..) => {
             refused("COPY is not supported over Flight SQL", "Execute the query itself.")
         }
-        Statement::Set(_) | Statement::Reset(_) | Statement::ResetAll | Statement::Discard => {
-            refused(
-                "SET and RESET are not supported over Flight SQL, whose calls share no session",
-                "Send the setting as a header with each call, such as statement_timeout.",
-            )
+        Statement::Set(_)
+        | Statement::KeepRole(_)
+        | Statement::Reset(_)
+        | Statement::ResetAll
+        | Statement::Discard(_) => refused(
+            "SET and RESET are not supported over Flight SQL, whose calls share no session",
+            "Send the setting as a header with each call, such as statement_timeout.",
+        ),
+        Statement::Declare(_) | Statement::Fetch(_) | Statement::Close(_) => refused(
+            "cursors are not supported over Flight SQL, whose calls share no session",
+            "Execute the query itself: its rows are streamed.",
+        ),
+        Statement::Prepare(_) | Statement::Execute(_) => refused(
+            "PREPARE and EXECUTE are not supported over Flight SQL",
+            "Prepare the statement by the protocol.",
+        ),
+        Statement::Listen | Statement::Unlisten => {
+            refused("LISTEN is not supported over Flight SQL", "weir sends no notifications.")
         }
         Statement::Transaction(_) => refused(
             "transactions are not supported over Flight SQL",
@@ -327,10 +340,8 @@ fn single(mut statements: Vec<Statement>) -> Result<Statement> {
 }
 
 fn parameter_schema(prepared: &Prepared) -> Schema {
-    let types = prepared.parameters().iter().zip(1..);
-    let field =
-        |(kind, number): (&DataType, usize)| Field::new(format!("${number}"), kind.clone(), true);
-    Schema::new(types.map(field).collect::<Vec<_>>())
+    let plain = |field: &FieldRef| Field::new(field.name(), field.data_type().clone(), true);
+    Schema::new(prepared.parameters().iter().map(plain).collect::<Vec<_>>())
 }
 
 fn schema_bytes(schema: &Schema) -> Result<Bytes> {

@@ -14,6 +14,7 @@ mod reply;
 mod rows;
 mod serve;
 mod startup;
+mod travel;
 mod types;
 
 #[cfg(test)]

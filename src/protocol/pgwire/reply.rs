@@ -1,6 +1,6 @@
 //! Messages to the client, gathered in one buffer and written together.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use pgwire::messages::{
     Message,
     copy::{CopyDone, CopyOutResponse},
@@ -69,8 +69,9 @@ impl Replies {
         self.push(&ParameterStatus::new(name.to_owned(), value.to_owned()))
     }
 
-    pub fn key(&mut self, key: CancelKey) -> Result<()> {
-        self.push(&BackendKeyData::new(key.process, SecretKey::I32(key.secret)))
+    pub fn key(&mut self, key: &CancelKey) -> Result<()> {
+        let secret = SecretKey::Bytes(Bytes::from(key.secret.clone()));
+        self.push(&BackendKeyData::new(key.process, secret))
     }
 
     pub fn parameters(&mut self, types: Vec<u32>) -> Result<()> {

@@ -21,6 +21,8 @@ pub struct PostgresDoor {
     pub max_statement_timeout: Duration,
     /// Ends a session that has sent nothing for this long.
     pub idle_timeout: Option<Duration>,
+    /// Closes a cursor that nobody has fetched from for this long.
+    pub cursor_idle_timeout: Option<Duration>,
 }
 
 /// Sockets that may be open beyond the sessions: those in login, and those that cancel.

@@ -100,6 +100,13 @@ pub struct StartupParameters {
     pub protocol_minor: u16,
 }
 
+impl StartupParameters {
+    /// Of the key with which the client may cancel.
+    pub fn secret_bytes(&self) -> usize {
+        if self.protocol_minor >= 2 { 32 } else { 4 }
+    }
+}
+
 /// Lets a client in. An error has been told to the client and is for the log only.
 pub async fn handshake(stream: TcpStream, context: &StartupContext) -> Result<Handshake> {
     let Ok(peer) = stream.peer_addr() else { return Ok(Handshake::Left) };

@@ -27,6 +27,7 @@ pub mod oid {
     pub const FLOAT4: u32 = 700;
     pub const FLOAT8: u32 = 701;
     pub const UNKNOWN: u32 = 705;
+    pub const ACLITEM: u32 = 1033;
     pub const BPCHAR: u32 = 1042;
     pub const VARCHAR: u32 = 1043;
     pub const DATE: u32 = 1082;
@@ -61,6 +62,7 @@ const TYPES: &[(u32, u32, i16)] = &[
     (oid::FLOAT4, 1021, 4),
     (oid::FLOAT8, 1022, 8),
     (oid::UNKNOWN, 0, -2),
+    (oid::ACLITEM, 1034, 12),
     (oid::BPCHAR, 1014, -1),
     (oid::VARCHAR, 1015, -1),
     (oid::DATE, 1182, 4),
@@ -315,6 +317,7 @@ fn describe_text(name: &TypeName<'_>) -> PgColumn {
         "uuid" => PgColumn::new(oid::UUID, Kind::Uuid),
         "xml" => PgColumn::new(oid::XML, Kind::Text),
         "pg_node_tree" => PgColumn::new(oid::PG_NODE_TREE, Kind::Text),
+        "aclitem" => PgColumn::new(oid::ACLITEM, Kind::Text),
         _ => PgColumn::new(oid::TEXT, Kind::Text),
     }
 }

@@ -25,10 +25,11 @@ use super::functions::external;
 use crate::error::{Error, ErrorKind};
 
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    use Kind::{Bound, Element, EqualsAny, ExpandArray, Only, OrEmpty, Subscripts};
+    use Kind::{Bound, Element, EqualsAny, ExpandArray, Names, Only, OrEmpty, Subscripts};
     [
         ("weir_only", 1, Only),
         ("weir_or_empty", 1, OrEmpty),
+        ("weir_names", 1, Names),
         ("weir_equals_any", 2, EqualsAny),
         ("weir_element", 2, Element),
         ("weir_expandarray", 1, ExpandArray),
@@ -50,6 +51,8 @@ enum Kind {
     Only,
     /// An empty array for NULL: what `ARRAY(SELECT …)` makes of no rows.
     OrEmpty,
+    /// The array as it is, of type `name[]`.
+    Names,
     /// `x = ANY (array)`, with SQL's three values.
     EqualsAny,
     /// `array[n]`, NULL outside.
@@ -98,6 +101,7 @@ impl ScalarUDFImpl for ArrayFunction {
         let array = match self.kind {
             Kind::Only => only(&list)?,
             Kind::OrEmpty => or_empty(&list),
+            Kind::Names => Arc::new(list),
             Kind::EqualsAny => equals_any(&arrays[0], &list)?,
             Kind::Element => element(&list, &arrays[1], first)?,
             Kind::ExpandArray => expand_array(&list, arguments.return_type())?,
@@ -136,6 +140,12 @@ impl ArrayFunction {
                 let item = Field::new_list_field(item.data_type().clone(), true);
                 Field::new(self.name, DataType::List(Arc::new(item)), true)
                     .with_metadata(list.metadata().clone())
+            }
+            Kind::Names => {
+                let item = Field::new_list_field(item.data_type().clone(), true);
+                let metadata = [(field::PG_TYPE.to_owned(), "name[]".to_owned())];
+                Field::new(self.name, DataType::List(Arc::new(item)), true)
+                    .with_metadata(metadata.into())
             }
             Kind::EqualsAny => Field::new(self.name, DataType::Boolean, true),
             Kind::ExpandArray => {

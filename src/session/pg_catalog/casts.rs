@@ -7,8 +7,8 @@
 
 use datafusion::sql::sqlparser::{
     ast::{
-        Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, ObjectName, Value,
-        ValueWithSpan,
+        Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+        FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value, ValueWithSpan,
     },
     dialect::PostgreSqlDialect,
     parser::Parser,
@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::{
 
 use super::{
     relations::{INFORMATION_SCHEMA, PG_CATALOG},
-    rewrite::{boolean, call, number, take_expr, text},
+    rewrite::{boolean, call, take_expr, text},
     scope::{Scope, names},
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -90,6 +90,15 @@ pub fn rewrite(expr: &mut Expr, scope: &Scope<'_>) -> Result<()> {
                 adapt_literal(left, item, scope);
             }
         }
+        Expr::Function(function) if scope.is_about_system() => {
+            match names(&function.name).last().map(String::as_str) {
+                Some("coalesce") => adapt_arguments(function, scope),
+                Some("json_build_object") => {
+                    function.name = ObjectName::from(Ident::new("weir_json_object"));
+                }
+                _ => {}
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -117,10 +126,7 @@ fn cast(inner: &mut Expr, data_type: &DataType, scope: &Scope<'_>) -> Result<Opt
             Some((kind, value)) => call("weir_name", vec![reg_name(kind, value)]),
             None => call("weir_name", vec![take_expr(inner)]),
         },
-        Target::Char => {
-            let text = plain(take_expr(inner), DataType::Text);
-            call("left", vec![text, number(1)])
-        }
+        Target::Char => call("weir_char", vec![take_expr(inner)]),
         Target::Plain(wanted) => {
             if is_text(&wanted)
                 && let Some((kind, value)) = reg_value(inner, scope)
@@ -295,6 +301,12 @@ fn is_comparison(op: &BinaryOperator) -> bool {
 
 /// A bare literal takes the type of what it is compared with: a `reg…` type's name, an array.
 fn adapt_literal(typed: &Expr, literal: &mut Expr, scope: &Scope<'_>) {
+    while let Expr::Nested(inner) = literal {
+        if !matches!(inner.as_ref(), Expr::Nested(_) | Expr::Value(_)) {
+            return;
+        }
+        *literal = take_expr(inner);
+    }
     let is_literal = matches!(literal, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
     let Some(type_name) = is_literal.then(|| type_of(typed, scope)).flatten() else { return };
     if let Some((_, function)) = REG_TYPES.iter().find(|(known, _)| *known == type_name) {
@@ -314,8 +326,42 @@ fn adapt_literal(typed: &Expr, literal: &mut Expr, scope: &Scope<'_>) {
         _ => return,
     };
     if let Some(array) = array_literal(literal, Some(&element)) {
-        *literal = array;
+        // One without elements has no type of its own.
+        let element = ArrayElemTypeDef::SquareBracket(Box::new(element), None);
+        *literal = plain(array, DataType::Array(element));
     }
+}
+
+/// The arguments of a function that take one type.
+fn adapt_arguments(function: &mut Function, scope: &Scope<'_>) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let mut expressions = list.args.iter_mut().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    if let Some(first) = expressions.next() {
+        expressions.for_each(|literal| adapt_literal(first, literal, scope));
+    }
+}
+
+/// A parameter that is cast, and the name of the type.
+pub fn parameter_type(expr: &Expr) -> Option<(String, &'static str)> {
+    let Expr::Cast { expr: inner, data_type, .. } = expr else { return None };
+    let Expr::Value(ValueWithSpan { value: Value::Placeholder(parameter), .. }) = inner.as_ref()
+    else {
+        return None;
+    };
+    let type_name = match (target(data_type)?, data_type) {
+        (Target::Oid, _) => "oid",
+        (Target::Name, _) => "name",
+        (_, DataType::Array(element)) => match target(element_type(element)?)? {
+            Target::Oid => "oid[]",
+            Target::Name => "name[]",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((parameter.clone(), type_name))
 }
 
 /// Reads text as PostgreSQL reads a boolean: any unique prefix will do.
@@ -416,10 +462,104 @@ fn type_of(expr: &Expr, scope: &Scope<'_>) -> Option<&'static str> {
         Expr::CompoundIdentifier(parts) => scope.resolve(parts)?.column?.type_name,
         Expr::Function(function) => {
             let name = names(&function.name).pop()?;
+            match name.as_str() {
+                "array_agg" => return array_type(type_of(only_argument(function)?, scope)?),
+                "coalesce" => return common_type(arguments(function), scope),
+                "nullif" | "max" | "min" => return type_of(arguments(function).next()?, scope),
+                "weir_char" => return Some("char"),
+                "weir_name" => return Some("name"),
+                "weir_names" => return Some("_name"),
+                "weir_oid" => return Some("oid"),
+                "to_regclass" => return Some("regclass"),
+                "to_regnamespace" => return Some("regnamespace"),
+                "to_regproc" => return Some("regproc"),
+                "to_regrole" => return Some("regrole"),
+                "to_regtype" => return Some("regtype"),
+                _ => {}
+            }
             REG_TYPES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        }
+        Expr::Case { conditions, else_result, .. } => {
+            let results = conditions.iter().map(|when| &when.result);
+            common_type(results.chain(else_result.as_deref()), scope)
         }
         _ => None,
     }
+}
+
+fn only_argument(function: &Function) -> Option<&Expr> {
+    let mut arguments = arguments(function);
+    let first = arguments.next()?;
+    arguments.next().is_none().then_some(first)
+}
+
+fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
+    let arguments = match &function.args {
+        FunctionArguments::List(list) => list.args.as_slice(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => &[],
+    };
+    arguments.iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    })
+}
+
+/// The type that all have, where literals take that of the others.
+fn common_type<'a>(
+    expressions: impl Iterator<Item = &'a Expr>,
+    scope: &Scope<'_>,
+) -> Option<&'static str> {
+    let mut common = None;
+    for expr in expressions {
+        let is_literal = matches!(expr, Expr::Value(value) if matches!(value.value,
+            Value::Null | Value::Number(..) | Value::SingleQuotedString(_)));
+        if is_literal {
+            continue;
+        }
+        let found = type_of(expr, scope)?;
+        if common.is_some_and(|common| common != found) {
+            return None;
+        }
+        common = Some(found);
+    }
+    common
+}
+
+/// Says the type of what was computed from values of a type that only PostgreSQL has: the engine
+/// keeps it for columns alone. What GROUP BY may repeat stays as it is, to be found there.
+pub fn keep_type(expr: &mut Expr, scope: &Scope<'_>, may_be_grouped: bool) {
+    let is_computed = match &*expr {
+        Expr::Case { .. } => !may_be_grouped,
+        Expr::Function(function) => {
+            match names(&function.name).pop().unwrap_or_default().as_str() {
+                "array_agg" | "max" | "min" => true,
+                "coalesce" | "nullif" => !may_be_grouped,
+                _ => false,
+            }
+        }
+        _ => false,
+    };
+    let function = match type_of(expr, scope) {
+        Some("oid") => "weir_oid",
+        Some("name") => "weir_name",
+        Some("char") => "weir_char",
+        Some("_name") => "weir_names",
+        _ => return,
+    };
+    if is_computed {
+        *expr = call(function, vec![take_expr(expr)]);
+    }
+}
+
+fn array_type(element: &str) -> Option<&'static str> {
+    Some(match element {
+        "char" => "_char",
+        "int2" => "_int2",
+        "name" => "_name",
+        "oid" => "_oid",
+        "text" => "_text",
+        _ => return None,
+    })
 }
 
 /// As [`type_of`], for the columns of a derived table.

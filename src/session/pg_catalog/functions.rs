@@ -23,7 +23,8 @@ use weir_catalogs::field::{self, PG_TYPE};
 
 use super::{
     PgCatalog, SERVER_VERSION, Shown,
-    objects::{self, FUNCTIONS, OWNER_OID, Objects, TableKey, quote_identifier},
+    information_schema::Facets,
+    objects::{self, FUNCTIONS, OWNER_OID, Objects, Reference, TableKey, quote_identifier},
     relations::Relation,
     rows::{self, Value},
     types,
@@ -250,6 +251,9 @@ static ENTRIES: &[Entry] = &[
     }),
     // What casts are rewritten to.
     entry("weir_oid", &[1], OID, |_, values| Ok(oid(&values[0])?.into())),
+    entry("weir_char", &[1], Returns::TextOf("\"char\""), |_, values| {
+        text(&as_text(&values[0]).chars().take(1).collect::<String>())
+    }),
     entry("weir_name", &[1], NAME, |_, values| text(&cut_name(&as_text(&values[0])))),
     entry("weir_regclass", &[1], Returns::OidOf("regclass"), |seen, values| {
         Ok(reg_oid(seen, "regclass", &values[0])?.into())
@@ -266,6 +270,13 @@ static ENTRIES: &[Entry] = &[
     entry("weir_regrole", &[1], Returns::OidOf("regrole"), |seen, values| {
         Ok(reg_oid(seen, "regrole", &values[0])?.into())
     }),
+    Entry {
+        name: "weir_json_object",
+        arguments: &[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20],
+        returns: Returns::TextOf("json"),
+        takes_null: true,
+        eval: |_, values| json_object(values),
+    },
     entry("weir_reg_name", &[2], Returns::Text, |seen, values| {
         let (kind, oid) = (string(&values[0])?, oid(&values[1])?);
         let name = reg_name(seen.shown, seen.objects, kind, oid);
@@ -297,7 +308,11 @@ static ENTRIES: &[Entry] = &[
     unknown("shobj_description", &[2], Returns::Text),
     // Definitions.
     entry("pg_get_constraintdef", &[1, 2], Returns::Text, |seen, values| {
-        let key = seen.objects.constraint(oid(&values[0])?);
+        let oid = oid(&values[0])?;
+        if let Some(reference) = seen.objects.reference(oid) {
+            return Ok(reference_definition(seen.shown, seen.objects, reference).into());
+        }
+        let key = seen.objects.constraint(oid);
         Ok(key.map(|key| constraint_definition(seen.shown, seen.objects, key)).into())
     }),
     entry("pg_get_indexdef", &[1, 3], Returns::Text, |seen, values| {
@@ -358,6 +373,20 @@ static ENTRIES: &[Entry] = &[
         Ok(size_pretty(integer(&values[0])?).into())
     }),
     unknown("pg_stat_get_numscans", &[1], Returns::Int8),
+    // What these signal is not there to be seen.
+    entry("pg_cancel_backend", &[1], Returns::Bool, |_, _| Ok(false.into())),
+    entry("pg_terminate_backend", &[1, 2], Returns::Bool, |_, _| Ok(false.into())),
+    // Of information_schema.
+    entry("_pg_numeric_precision", &[2], Returns::Int4, |_, values| {
+        Ok(facets(values)?.precision.into())
+    }),
+    entry("_pg_numeric_scale", &[2], Returns::Int4, |_, values| Ok(facets(values)?.scale.into())),
+    entry("_pg_char_max_length", &[2], Returns::Int4, |_, values| {
+        Ok(facets(values)?.character_length.into())
+    }),
+    entry("_pg_datetime_precision", &[2], Returns::Int4, |_, values| {
+        Ok(facets(values)?.datetime_precision.into())
+    }),
     entry("pg_relation_is_publishable", &[1], Returns::Bool, |_, _| Ok(false.into())),
     entry("pg_relation_is_updatable", &[2], Returns::Int4, |_, _| Ok(0.into())),
     entry("pg_column_is_updatable", &[3], Returns::Bool, |_, _| Ok(false.into())),
@@ -614,6 +643,43 @@ fn constraint_definition(shown: &Shown, objects: &Objects, key: &TableKey) -> St
     format!("{kind} ({})", key_columns(shown, objects, key).join(", "))
 }
 
+fn reference_definition(shown: &Shown, objects: &Objects, reference: &Reference) -> String {
+    let names = |table: usize, columns: &[usize]| {
+        let fields = objects.tables[table].shown(shown).columns.fields();
+        let fields = columns.iter().filter_map(|column| fields.get(*column));
+        let names = fields.map(|field| quote_identifier(field.name()).into_owned());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let key = reference.shown(objects, shown);
+    let referenced = objects.tables[reference.referenced_table].oid;
+    let mut text = format!(
+        "FOREIGN KEY ({}) REFERENCES {}({})",
+        names(reference.table, &key.columns),
+        objects.regclass_name(shown, referenced).unwrap_or_default(),
+        names(reference.referenced_table, &reference.referenced_columns)
+    );
+    if key.match_type == 'f' {
+        text.push_str(" MATCH FULL");
+    }
+    for (event, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
+        if action != 'a' {
+            text.push_str(&format!(" ON {event} {}", referential_action(action)));
+        }
+    }
+    text
+}
+
+/// What `pg_constraint` abbreviates.
+pub fn referential_action(letter: char) -> &'static str {
+    match letter {
+        'r' => "RESTRICT",
+        'c' => "CASCADE",
+        'n' => "SET NULL",
+        'd' => "SET DEFAULT",
+        _ => "NO ACTION",
+    }
+}
+
 pub fn index_definition(shown: &Shown, objects: &Objects, key: &TableKey) -> String {
     let table = &objects.tables[key.table];
     format!(
@@ -671,6 +737,32 @@ fn reg_oid(seen: &Seen<'_>, kind: &str, value: &Value<'_>) -> Result<i64> {
             found.ok_or_else(|| missing(ErrorKind::UndefinedObject, "role", &name))
         }
     }
+}
+
+/// Of a type's oid and modifier.
+fn facets(values: &[Value<'_>]) -> Result<Facets> {
+    Ok(Facets::of((oid(&values[0])?, integer(&values[1])?)))
+}
+
+/// `json_build_object`, of values that catalogs have.
+fn json_object(values: &[Value<'_>]) -> Answer {
+    let mut members = Vec::new();
+    for pair in values.chunks_exact(2) {
+        if pair[0] == Value::Null {
+            let message = "argument 1: key must not be null";
+            return Err(Error::new(ErrorKind::InvalidParameter, message));
+        }
+        let key = serde_json::Value::from(as_text(&pair[0]));
+        let value = match &pair[1] {
+            Value::Text(text) => serde_json::Value::from(text.as_ref()),
+            Value::Int(number) => serde_json::Value::from(*number),
+            Value::Bool(value) => serde_json::Value::from(*value),
+            Value::Null => serde_json::Value::Null,
+            other => return Err(mismatch("text", other)),
+        };
+        members.push(format!("{key} : {value}"));
+    }
+    Ok(format!("{{{}}}", members.join(", ")).into())
 }
 
 fn missing(kind: ErrorKind, what: &str, name: &str) -> Error {

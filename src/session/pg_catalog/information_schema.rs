@@ -4,7 +4,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::{
     Shown,
-    objects::{INFORMATION_SCHEMA_OID, OWNER, Objects, TableKey},
+    functions::referential_action,
+    objects::{INFORMATION_SCHEMA_OID, OWNER, Objects, Reference, TableKey},
     relations::{INFORMATION_SCHEMA, PG_CATALOG, Relation},
     rows::{Value, build},
     types,
@@ -27,6 +28,7 @@ pub fn has_rows(name: &str) -> bool {
             | "enabled_roles"
             | "information_schema_catalog_name"
             | "key_column_usage"
+            | "referential_constraints"
             | "role_table_grants"
             | "schemata"
             | "table_constraints"
@@ -52,6 +54,7 @@ pub fn batch(relation: &Relation, shown: &Shown, objects: &Objects) -> Result<Re
             build(relation, &["catalog_name"], [[shown.database.as_str().into()]])
         }
         "key_column_usage" => view.key_column_usage(),
+        "referential_constraints" => view.referential_constraints(),
         "role_table_grants" | "table_privileges" => view.table_privileges(),
         "schemata" => view.schemata(),
         "table_constraints" => view.table_constraints(),
@@ -234,9 +237,14 @@ impl<'a> View<'a> {
             "initially_deferred",
             "enforced",
         ];
-        let rows = self.objects.keys.iter().map(|key| {
-            let (schema, table, name) = self.key_names(key);
+        let keys = self.objects.keys.iter().map(|key| {
             let is_primary = key.shown(self.objects, self.shown).is_primary;
+            (self.key_names(key), if is_primary { "PRIMARY KEY" } else { "UNIQUE" })
+        });
+        let references = self.objects.references.iter();
+        let references =
+            references.map(|reference| (self.reference_names(reference), "FOREIGN KEY"));
+        let rows = keys.chain(references).map(|((schema, table, name), kind)| {
             [
                 self.database.into(),
                 schema.into(),
@@ -244,7 +252,7 @@ impl<'a> View<'a> {
                 self.database.into(),
                 schema.into(),
                 table.into(),
-                if is_primary { "PRIMARY KEY" } else { "UNIQUE" }.into(),
+                kind.into(),
                 "NO".into(),
                 "NO".into(),
                 "YES".into(),
@@ -263,8 +271,9 @@ impl<'a> View<'a> {
             "table_name",
             "column_name",
             "ordinal_position",
+            "position_in_unique_constraint",
         ];
-        let rows = self.objects.keys.iter().flat_map(|key| {
+        let keys = self.objects.keys.iter().flat_map(|key| {
             let (schema, table, name) = self.key_names(key);
             self.key_columns(key).enumerate().map(move |(position, column)| {
                 [
@@ -275,9 +284,64 @@ impl<'a> View<'a> {
                     schema.into(),
                     table.into(),
                     column.into(),
-                    i64::try_from(position + 1).unwrap_or(i64::MAX).into(),
+                    ordinal(position),
+                    Value::Null,
                 ]
             })
+        });
+        let references = self.objects.references.iter().flat_map(|reference| {
+            let (schema, table, name) = self.reference_names(reference);
+            let columns = &reference.shown(self.objects, self.shown).columns;
+            let fields = self.objects.tables[reference.table].shown(self.shown).columns.fields();
+            let pairs = columns.iter().zip(&reference.referenced_columns).enumerate();
+            pairs.filter_map(move |(position, (column, referenced))| {
+                let key = reference.referenced_key.map(|key| &self.objects.keys[key]);
+                let key = key.map(|key| &key.shown(self.objects, self.shown).columns);
+                let unique = key.and_then(|key| key.iter().position(|own| own == referenced));
+                Some([
+                    self.database.into(),
+                    schema.into(),
+                    name.into(),
+                    self.database.into(),
+                    schema.into(),
+                    table.into(),
+                    fields.get(*column)?.name().as_str().into(),
+                    ordinal(position),
+                    unique.map_or(Value::Null, ordinal),
+                ])
+            })
+        });
+        build(self.relation, &names, keys.chain(references))
+    }
+
+    fn referential_constraints(&self) -> Result<RecordBatch> {
+        let names = [
+            "constraint_catalog",
+            "constraint_schema",
+            "constraint_name",
+            "unique_constraint_catalog",
+            "unique_constraint_schema",
+            "unique_constraint_name",
+            "match_option",
+            "update_rule",
+            "delete_rule",
+        ];
+        let rows = self.objects.references.iter().map(|reference| {
+            let (schema, _, name) = self.reference_names(reference);
+            let definition = reference.shown(self.objects, self.shown);
+            let unique = reference.referenced_key.map(|key| &self.objects.keys[key]);
+            let unique = unique.map(|key| self.key_names(key));
+            [
+                self.database.into(),
+                schema.into(),
+                name.into(),
+                unique.map(|_| self.database).into(),
+                unique.map(|(schema, ..)| schema).into(),
+                unique.map(|(.., name)| name).into(),
+                if definition.match_type == 'f' { "FULL" } else { "NONE" }.into(),
+                referential_action(definition.on_update).into(),
+                referential_action(definition.on_delete).into(),
+            ]
         });
         build(self.relation, &names, rows)
     }
@@ -292,19 +356,30 @@ impl<'a> View<'a> {
             "constraint_schema",
             "constraint_name",
         ];
-        let rows = self.objects.keys.iter().flat_map(|key| {
+        let keys = self.objects.keys.iter().flat_map(|key| {
             let (schema, table, name) = self.key_names(key);
-            self.key_columns(key).map(move |column| {
-                [
-                    self.database.into(),
-                    schema.into(),
-                    table.into(),
-                    column.into(),
-                    self.database.into(),
-                    schema.into(),
-                    name.into(),
-                ]
-            })
+            self.key_columns(key).map(move |column| (schema, table, column, schema, name))
+        });
+        let references = self.objects.references.iter().flat_map(|reference| {
+            let (schema, _, name) = self.reference_names(reference);
+            let referenced = &self.objects.tables[reference.referenced_table];
+            let of = self.objects.schemas[referenced.schema].name.as_str();
+            let definition = referenced.shown(self.shown);
+            let columns = reference.referenced_columns.iter();
+            let fields = columns.filter_map(|column| definition.columns.fields().get(*column));
+            let table = definition.name.as_str();
+            fields.map(move |field| (of, table, field.name().as_str(), schema, name))
+        });
+        let rows = keys.chain(references).map(|(of, table, column, schema, name)| {
+            [
+                self.database.into(),
+                of.into(),
+                table.into(),
+                column.into(),
+                self.database.into(),
+                schema.into(),
+                name.into(),
+            ]
         });
         build(self.relation, &names, rows)
     }
@@ -318,17 +393,19 @@ impl<'a> View<'a> {
             "constraint_schema",
             "constraint_name",
         ];
-        let rows = self.objects.keys.iter().map(|key| {
+        let keys = self.objects.keys.iter().map(|key| {
             let (schema, table, name) = self.key_names(key);
+            (schema, table, schema, name)
+        });
+        let references = self.objects.references.iter().map(|reference| {
+            let (schema, _, name) = self.reference_names(reference);
+            let referenced = &self.objects.tables[reference.referenced_table];
+            let of = self.objects.schemas[referenced.schema].name.as_str();
+            (of, referenced.shown(self.shown).name.as_str(), schema, name)
+        });
+        let rows = keys.chain(references).map(|(of, table, schema, name)| {
             let database = self.database;
-            [
-                database.into(),
-                schema.into(),
-                table.into(),
-                database.into(),
-                schema.into(),
-                name.into(),
-            ]
+            [database.into(), of.into(), table.into(), database.into(), schema.into(), name.into()]
         });
         build(self.relation, &names, rows)
     }
@@ -439,6 +516,13 @@ impl<'a> View<'a> {
         (&schema.name, &table.shown(shown).name, &key.shown(objects, shown).name)
     }
 
+    fn reference_names(&self, reference: &Reference) -> (&'a str, &'a str, &'a str) {
+        let (shown, objects) = (self.shown, self.objects);
+        let table = &objects.tables[reference.table];
+        let schema = &objects.schemas[table.schema];
+        (&schema.name, &table.shown(shown).name, &reference.shown(objects, shown).name)
+    }
+
     fn key_columns(&self, key: &TableKey) -> impl Iterator<Item = &'a str> + use<'a> {
         let (shown, objects) = (self.shown, self.objects);
         let fields = objects.tables[key.table].shown(shown).columns.fields();
@@ -447,21 +531,25 @@ impl<'a> View<'a> {
     }
 }
 
+fn ordinal(position: usize) -> Value<'static> {
+    i64::try_from(position + 1).unwrap_or(i64::MAX).into()
+}
+
 /// What `information_schema.columns` says of a type.
 #[derive(Default)]
-struct Facets {
+pub struct Facets {
     data_type: &'static str,
     type_name: &'static str,
-    character_length: Option<i64>,
+    pub character_length: Option<i64>,
     octet_length: Option<i64>,
-    precision: Option<i64>,
+    pub precision: Option<i64>,
     radix: Option<i64>,
-    scale: Option<i64>,
-    datetime_precision: Option<i64>,
+    pub scale: Option<i64>,
+    pub datetime_precision: Option<i64>,
 }
 
 impl Facets {
-    fn of((oid, modifier): (i64, i64)) -> Self {
+    pub fn of((oid, modifier): (i64, i64)) -> Self {
         let Some(row) = types::by_oid(oid) else { return Self::default() };
         let is_array = row.element != 0 && row.shown.ends_with("[]");
         let plain = Self {

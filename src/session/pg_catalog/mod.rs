@@ -9,6 +9,7 @@ mod arrays;
 mod casts;
 mod functions;
 mod information_schema;
+mod lateral;
 mod objects;
 mod output;
 mod relations;
@@ -40,7 +41,7 @@ use datafusion::{
     physical_plan::ExecutionPlan,
     sql::sqlparser::ast::Statement,
 };
-use weir_catalogs::{Key, TableKind};
+use weir_catalogs::{ForeignKey, Key, TableKind};
 
 use self::{
     objects::Objects,
@@ -82,8 +83,18 @@ pub struct ShownTable {
     pub comment: Option<String>,
     /// Positions in `columns`; a key with a hidden column is left out.
     pub keys: Vec<Key>,
+    pub foreign_keys: Vec<ShownForeignKey>,
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
+}
+
+/// A foreign key of visible columns. It exists once what it refers to is visible too.
+#[derive(Debug, Clone)]
+pub struct ShownForeignKey {
+    /// With positions in the visible columns.
+    pub key: ForeignKey,
+    /// `catalog.schema.table`
+    pub referenced: String,
 }
 
 /// The system catalogs of one session. Cheap to make: rows are built when first read.
@@ -129,8 +140,8 @@ impl PgCatalog {
     }
 
     /// Turns the forms of PostgreSQL's catalog queries into ones that DataFusion plans, with the
-    /// same meaning. Other queries are left as they are.
-    pub fn rewrite(&self, statement: &mut Statement) -> Result<()> {
+    /// same meaning. Other queries are left as they are. Answers what types parameters are cast to.
+    pub fn rewrite(&self, statement: &mut Statement) -> Result<ParameterTypes> {
         rewrite::rewrite(self, statement)
     }
 
@@ -181,6 +192,9 @@ pub fn shown_name(column: &str) -> &str {
 
 /// The name that PostgreSQL gives to an output column without an alias.
 pub use rewrite::output_name;
+
+pub use rewrite::ParameterTypes;
+pub use tables::fixed_setting;
 
 #[derive(Debug)]
 struct SystemTable {

@@ -7,7 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
-use weir_catalogs::{Key, TableKind};
+use weir_catalogs::{ForeignKey, Key, TableKind};
 
 use super::{
     Shown, ShownTable,
@@ -32,6 +32,7 @@ pub struct Objects {
     pub roles: Vec<Named>,
     pub tables: Vec<Table>,
     pub keys: Vec<TableKey>,
+    pub references: Vec<Reference>,
     /// Schemas of the search path that exist, in order, without `pg_catalog`.
     pub path: Vec<String>,
     relation_by_name: HashMap<(usize, String), i64>,
@@ -61,6 +62,24 @@ pub struct TableKey {
     pub constraint_oid: i64,
     pub table: usize,
     key: usize,
+}
+
+/// A foreign key of which both sides are visible.
+#[derive(Debug)]
+pub struct Reference {
+    pub constraint_oid: i64,
+    pub table: usize,
+    pub referenced_table: usize,
+    pub referenced_columns: Vec<usize>,
+    /// Of [`Objects::keys`]: the key that the referenced columns are.
+    pub referenced_key: Option<usize>,
+    key: usize,
+}
+
+impl Reference {
+    pub fn shown<'a>(&self, objects: &Objects, shown: &'a Shown) -> &'a ForeignKey {
+        &objects.tables[self.table].shown(shown).foreign_keys[self.key].key
+    }
 }
 
 impl Table {
@@ -106,6 +125,7 @@ impl Objects {
             schemas,
             tables: Vec::new(),
             keys: Vec::new(),
+            references: Vec::new(),
             relation_by_name: HashMap::new(),
             table_by_oid: HashMap::new(),
             key_by_index: HashMap::new(),
@@ -144,6 +164,42 @@ impl Objects {
                 self.keys.push(TableKey { index_oid, constraint_oid, table, key });
             }
         }
+        self.add_references(shown, &mut constraint_oids);
+    }
+
+    fn add_references(&mut self, shown: &Shown, oids: &mut Oids) {
+        let by_key: HashMap<&str, usize> = (0..self.tables.len())
+            .map(|table| (self.tables[table].shown(shown).key.as_str(), table))
+            .collect();
+        for table in 0..self.tables.len() {
+            let definition = self.tables[table].shown(shown);
+            for (key, foreign) in definition.foreign_keys.iter().enumerate() {
+                let Some(referenced_table) = by_key.get(foreign.referenced.as_str()) else {
+                    continue;
+                };
+                let columns = &self.tables[*referenced_table].shown(shown).columns;
+                let positions = foreign.key.referenced.iter().map(|name| columns.index_of(name));
+                let Ok(referenced_columns) = positions.collect::<Result<Vec<_>, _>>() else {
+                    continue;
+                };
+                let is_referenced = |candidate: &TableKey| {
+                    let mut own = candidate.shown(self, shown).columns.clone();
+                    let mut wanted = referenced_columns.clone();
+                    own.sort_unstable();
+                    wanted.sort_unstable();
+                    candidate.table == *referenced_table && own == wanted
+                };
+                let referenced_key = self.keys.iter().position(is_referenced);
+                self.references.push(Reference {
+                    constraint_oid: oids.take("constraint", &[&definition.key, &foreign.key.name]),
+                    table,
+                    referenced_table: *referenced_table,
+                    referenced_columns,
+                    referenced_key,
+                    key,
+                });
+            }
+        }
     }
 
     pub fn table(&self, oid: i64) -> Option<&Table> {
@@ -156,6 +212,10 @@ impl Objects {
 
     pub fn constraint(&self, oid: i64) -> Option<&TableKey> {
         self.key_by_constraint.get(&oid).map(|position| &self.keys[*position])
+    }
+
+    pub fn reference(&self, constraint_oid: i64) -> Option<&Reference> {
+        self.references.iter().find(|reference| reference.constraint_oid == constraint_oid)
     }
 
     /// Finds a relation as PostgreSQL does: `pg_catalog`, then along the search path.
@@ -301,8 +361,12 @@ fn existing(path: &[String], shown: &Shown) -> Vec<String> {
 
 /// `quote_ident`: double quotes where the bare word would mean something else.
 pub fn quote_identifier(name: &str) -> Cow<'_, str> {
-    static KEYWORDS: LazyLock<HashSet<&'static str>> =
-        LazyLock::new(|| include_str!("static/keywords.tsv").lines().collect());
+    // Those that are not unreserved.
+    static KEYWORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+        let rows = include_str!("static/keywords.tsv").lines().map(|line| line.split('\t'));
+        let words = rows.filter_map(|mut row| Some((row.next()?, row.next()?)));
+        words.filter(|(_, category)| *category != "U").map(|(word, _)| word).collect()
+    });
     let mut characters = name.chars();
     let starts_well = characters.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
     let goes_on_well = characters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArguments, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, Value, WildcardAdditionalOptions,
+    ArrayElemTypeDef, DataType, Expr, Function, FunctionArguments, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, WildcardAdditionalOptions,
 };
 
 use super::{
@@ -37,17 +37,17 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         {
             strong("array".to_owned())
         }
-        Expr::Function(function) => strong(names(&function.name).pop()?),
+        // What stands for an operator has no name.
+        Expr::Function(function) => match names(&function.name).pop()? {
+            name if name.starts_with("weir_") => None,
+            name => strong(name),
+        },
         Expr::Cast { expr: inner, data_type, .. } => match figure(inner) {
             Some((name, true)) => Some((name, true)),
             _ => Some((type_name(data_type), false)),
         },
         Expr::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Expr::Interval(_) => Some(("interval".to_owned(), false)),
-        Expr::Value(value) => match value.value {
-            Value::Boolean(_) => Some(("bool".to_owned(), false)),
-            _ => None,
-        },
         Expr::Case { else_result, .. } => {
             match else_result.as_ref().and_then(|otherwise| figure(otherwise)) {
                 Some((name, true)) => Some((name, true)),
@@ -65,7 +65,9 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Exists { .. } => strong("exists".to_owned()),
         Expr::Array(_) => strong("array".to_owned()),
         Expr::Extract { .. } => strong("extract".to_owned()),
-        Expr::Substring { .. } => strong("substring".to_owned()),
+        Expr::Substring { shorthand, .. } => {
+            strong(if *shorthand { "substr" } else { "substring" }.to_owned())
+        }
         Expr::Position { .. } => strong("position".to_owned()),
         Expr::Overlay { .. } => strong("overlay".to_owned()),
         Expr::Ceil { .. } => strong("ceil".to_owned()),
@@ -88,7 +90,12 @@ fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Custom(name, _) => names(name).pop().unwrap_or_default(),
         DataType::Regclass => "regclass".to_owned(),
-        DataType::Array(_) => "array".to_owned(),
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(member, _)
+            | ArrayElemTypeDef::AngleBracket(member)
+            | ArrayElemTypeDef::Parenthesis(member),
+        ) => type_name(member),
+        DataType::Array(ArrayElemTypeDef::None) => "array".to_owned(),
         other => {
             let shown = other.to_string().to_ascii_lowercase();
             let base = shown.split('(').next().unwrap_or_default().trim();
@@ -289,7 +296,9 @@ mod tests {
             ("(f(x)).n", "n"),
             ("(f(x))[1]", "f"),
             ("count(*)", "count"),
-            ("true", "bool"),
+            ("true", "?column?"),
+            ("substr(x, 1)", "substr"),
+            (r"'{1}'::int[]", "int4"),
             ("trim(both '\"' from x)", "btrim"),
             ("current_user", "current_user"),
             ("NOT a", "?column?"),

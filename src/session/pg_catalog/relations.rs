@@ -13,13 +13,14 @@ use super::types;
 
 pub const PG_CATALOG: &str = "pg_catalog";
 pub const INFORMATION_SCHEMA: &str = "information_schema";
+const FUNCTION: &str = "f";
 
 /// One system table or view.
 #[derive(Debug)]
 pub struct Relation {
     pub schema: &'static str,
     pub name: &'static str,
-    /// `r` or `v`.
+    /// `r` or `v`, or `f` for a function that is read as a table.
     pub kind: &'static str,
     pub oid: i64,
     pub columns: Vec<RelationColumn>,
@@ -45,15 +46,20 @@ impl Relation {
         BY_OID.get(&oid).copied()
     }
 
+    /// Every table and view.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        RELATIONS.values().flat_map(BTreeMap::values)
+        let all = RELATIONS.values().flat_map(BTreeMap::values);
+        all.filter(|relation| relation.kind != FUNCTION)
+    }
+
+    /// A function without arguments that is read as a table.
+    pub fn of_function(name: &str) -> Option<&'static Self> {
+        Self::find(PG_CATALOG, &format!("{name}()"))
     }
 
     pub fn names(schema: &str) -> Vec<String> {
-        RELATIONS
-            .get(schema)
-            .map(|relations| relations.keys().map(|name| (*name).to_owned()).collect())
-            .unwrap_or_default()
+        let of_schema = Self::all().filter(|relation| relation.schema == schema);
+        of_schema.map(|relation| relation.name.to_owned()).collect()
     }
 
     pub fn column(&self, name: &str) -> Option<&RelationColumn> {
@@ -110,7 +116,7 @@ fn arrow_field(column: &RelationColumn) -> Field {
 }
 
 /// The Arrow type of a system column, and the type that the doors announce. Types that no door
-/// encodes (access rights, parse trees, log positions) are shown as text.
+/// encodes (addresses, log positions) are shown as text.
 fn arrow_type(type_name: &str) -> (DataType, String) {
     let list = |item| DataType::List(Arc::new(Field::new_list_field(item, true)));
     let data_type = match type_name {
@@ -130,9 +136,12 @@ fn arrow_type(type_name: &str) -> (DataType, String) {
         _ => DataType::Utf8,
     };
     let shown = match (type_name, &data_type) {
-        ("name" | "char" | "varchar" | "bpchar", _) => types::shown_name(type_name),
+        ("yes_or_no", _) => "character varying(3)".to_owned(),
+        ("name" | "char" | "varchar" | "bpchar" | "pg_node_tree", _) => {
+            types::shown_name(type_name)
+        }
         (_, DataType::Utf8) => "text".to_owned(),
-        ("_char" | "_aclitem" | "_pg_statistic", _) => "text[]".to_owned(),
+        ("_pg_statistic", _) => "text[]".to_owned(),
         ("_regtype", _) => "oid[]".to_owned(),
         _ => types::shown_name(type_name),
     };
@@ -157,12 +166,12 @@ mod tests {
         for (table, column, arrow, pg) in [
             ("pg_class", "relname", "Utf8", "name"),
             ("pg_class", "relkind", "Utf8", "\"char\""),
-            ("pg_class", "relacl", "List(Utf8)", "text[]"),
+            ("pg_class", "relacl", "List(Utf8)", "aclitem[]"),
             ("pg_class", "relfrozenxid", "Int64", "xid"),
             ("pg_index", "indkey", "List(Int16)", "int2vector"),
             ("pg_constraint", "conkey", "List(Int16)", "smallint[]"),
             ("pg_type", "typinput", "Int64", "regproc"),
-            ("pg_attrdef", "adbin", "Utf8", "text"),
+            ("pg_attrdef", "adbin", "Utf8", "pg_node_tree"),
         ] {
             assert_eq!(shown(PG_CATALOG, table, column), (arrow.to_owned(), pg.to_owned()));
         }

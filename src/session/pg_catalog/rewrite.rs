@@ -4,7 +4,7 @@
 //! (`pg_catalog.lower(…)`, `OPERATOR(pg_catalog.~)`, `::regclass`); what depends on knowing a table
 //! is done for system tables only, and everything else is left to be planned or refused as it is.
 
-use std::ops::ControlFlow;
+use std::{collections::HashMap, ops::ControlFlow};
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -16,24 +16,29 @@ use datafusion::sql::sqlparser::ast::{
 
 pub use super::output::output_name;
 use super::{
-    PgCatalog, casts, information_schema, output,
+    PgCatalog, casts, information_schema, lateral, output,
     relations::{INFORMATION_SCHEMA, PG_CATALOG, Relation},
     scope::{OutputColumn, Scope, ScopeRelation, names, normalize, quoted},
     subqueries, tables,
 };
 use crate::error::{Error, ErrorKind, Result};
 
-pub fn rewrite(catalog: &PgCatalog, statement: &mut Statement) -> Result<()> {
+/// Parameters (`$1`) that are cast to a type which only PostgreSQL has, and the type's name.
+pub type ParameterTypes = HashMap<String, &'static str>;
+
+pub fn rewrite(catalog: &PgCatalog, statement: &mut Statement) -> Result<ParameterTypes> {
     let mut rewriter = Rewriter {
         database: &catalog.shown().database,
         tables: Vec::new(),
         references: Vec::new(),
+        parameters: HashMap::new(),
     };
     match statement {
-        Statement::Query(query) => rewriter.outermost(query),
-        Statement::Explain { statement, .. } => rewrite(catalog, statement),
-        _ => Ok(()),
+        Statement::Query(query) => rewriter.outermost(query)?,
+        Statement::Explain { statement, .. } => return rewrite(catalog, statement),
+        _ => {}
     }
+    Ok(rewriter.parameters)
 }
 
 pub struct Rewriter<'a> {
@@ -42,6 +47,7 @@ pub struct Rewriter<'a> {
     tables: Vec<CommonTable>,
     /// Every use of a relation by a SELECT inside the one that has it: its level and position.
     pub references: Vec<(usize, usize)>,
+    parameters: ParameterTypes,
 }
 
 struct CommonTable {
@@ -112,6 +118,9 @@ impl Rewriter<'_> {
             other => self.set_expression(other, parent, place)?,
         };
         self.tables.truncate(tables_in_reach);
+        if shape.touches_system {
+            subqueries::order_outside(query)?;
+        }
         Ok(shape)
     }
 
@@ -164,7 +173,7 @@ impl Rewriter<'_> {
     fn select(
         &mut self,
         select: &mut Select,
-        order_by: Option<&mut datafusion::sql::sqlparser::ast::OrderBy>,
+        mut order_by: Option<&mut datafusion::sql::sqlparser::ast::OrderBy>,
         parent: Option<&Scope<'_>>,
         place: Place,
     ) -> Result<Shape> {
@@ -174,6 +183,7 @@ impl Rewriter<'_> {
             level: level_below(parent),
             merges_columns: false,
         };
+        lateral::inline(select, order_by.as_deref_mut(), |name| self.system_table(name))?;
         for table in &mut select.from {
             self.add_relations(table, &mut scope)?;
         }
@@ -187,6 +197,9 @@ impl Rewriter<'_> {
             output::name_items(select, &scope, place == Place::Outermost);
         }
         let mut yields_nothing = false;
+        let is_grouped = !matches!(&select.group_by,
+            datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(expressions, _)
+                if expressions.is_empty());
         let mut changed = Vec::new();
         for (position, item) in select.projection.iter_mut().enumerate() {
             let (SelectItem::UnnamedExpr(expr)
@@ -197,7 +210,10 @@ impl Rewriter<'_> {
             };
             let before = (place == Place::Outermost).then(|| expr.clone());
             yields_nothing |= replace_empty_set(expr);
-            self.expr(expr, &scope, is_empty)?;
+            self.output(expr, &scope, is_empty)?;
+            if scope.is_about_system() {
+                casts::keep_type(expr, &scope, is_grouped);
+            }
             if let Some(before) = before {
                 casts::show(expr, &scope);
                 if matches!(item, SelectItem::UnnamedExpr(expr) if *expr != before) {
@@ -221,7 +237,7 @@ impl Rewriter<'_> {
             for order in expressions {
                 // A bare name is first an output column: leave it to be found there.
                 if !matches!(order.expr, Expr::Identifier(_)) {
-                    self.expr(&mut order.expr, &scope, is_empty)?;
+                    self.output(&mut order.expr, &scope, is_empty)?;
                 }
             }
         }
@@ -295,8 +311,17 @@ impl Rewriter<'_> {
                     }
                 }
                 let function = names(name).pop().unwrap_or_default();
+                if arguments.args.is_empty()
+                    && let Some(relation) = Relation::of_function(&function)
+                {
+                    return self.function_table(factor, relation, scope);
+                }
                 if function == "unnest" {
                     return self.unnest(factor, scope);
+                }
+                if !is_table_function(&function) {
+                    scalar_table(factor, &function)?;
+                    return self.add_relation(factor, scope);
                 }
                 if function == "generate_series" {
                     name_column(alias.as_mut());
@@ -344,6 +369,22 @@ impl Rewriter<'_> {
         Ok(())
     }
 
+    fn common_table(&self, name: &str) -> Option<&CommonTable> {
+        self.tables.iter().rev().find(|known| known.name == *name)
+    }
+
+    fn system_table(&self, name: &[String]) -> Option<&'static Relation> {
+        match name {
+            [table] if self.common_table(table).is_some() => None,
+            [table] => Relation::find(PG_CATALOG, table),
+            [schema, table] => Relation::find(schema, table),
+            [database, schema, table] if *database == self.database => {
+                Relation::find(schema, table)
+            }
+            _ => None,
+        }
+    }
+
     /// PostgreSQL looks into `pg_catalog` before the search path, so a bare name of a system table
     /// means that table; its name is completed.
     fn named_table(&self, name: &mut ObjectName, alias: Option<&TableAlias>) -> ScopeRelation {
@@ -360,24 +401,13 @@ impl Rewriter<'_> {
             is_empty: false,
             touches_system: false,
         };
-        let parts = parts.iter().map(String::as_str).collect::<Vec<_>>();
-        let system = match parts.as_slice() {
-            [table] => {
-                let common = self.tables.iter().rev().find(|known| known.name == *table);
-                if let Some(common) = common {
-                    relation.columns.clone_from(&common.columns);
-                    relation.touches_system = common.touches_system;
-                    None
-                } else {
-                    Relation::find(PG_CATALOG, table)
-                }
-            }
-            [schema, table] => Relation::find(schema, table),
-            [database, schema, table] if *database == self.database => {
-                Relation::find(schema, table)
-            }
-            _ => None,
-        };
+        if let [table] = parts.as_slice()
+            && let Some(common) = self.common_table(table)
+        {
+            relation.columns.clone_from(&common.columns);
+            relation.touches_system = common.touches_system;
+        }
+        let system = self.system_table(&parts);
         if let Some(system) = system {
             *name = ObjectName::from(vec![quoted(system.schema), quoted(system.name)]);
             let columns = system.columns.iter().map(|column| OutputColumn {
@@ -394,6 +424,27 @@ impl Rewriter<'_> {
             }
         }
         relation
+    }
+
+    /// A function whose rows are those of a system table.
+    fn function_table(
+        &mut self,
+        factor: &mut TableFactor,
+        relation: &'static Relation,
+        scope: &mut Scope<'_>,
+    ) -> Result<()> {
+        let TableFactor::Table { name, alias, args, .. } = factor else { return Ok(()) };
+        *args = None;
+        if alias.is_none() {
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: Ident::new(relation.name.trim_end_matches("()")),
+                columns: Vec::new(),
+                at: None,
+            });
+        }
+        *name = ObjectName::from(vec![quoted(relation.schema), quoted(relation.name)]);
+        self.add_relation(factor, scope)
     }
 
     /// `pg_catalog.unnest(x) AS t(c)` is parsed as any function; DataFusion has a form for it.
@@ -453,7 +504,24 @@ impl Rewriter<'_> {
     /// Rewrites an expression of a SELECT; `is_empty` when that SELECT has no rows to compute it
     /// for.
     pub fn expr(&mut self, expr: &mut Expr, scope: &Scope<'_>, is_empty: bool) -> Result<()> {
-        let mut visitor = Expressions { rewriter: self, scope, is_empty, done: Vec::new() };
+        self.visit(expr, scope, is_empty, false)
+    }
+
+    /// As [`Rewriter::expr`], for one that is computed for the answer: the engine joins what WHERE
+    /// has IN a query, and has no place for it elsewhere.
+    fn output(&mut self, expr: &mut Expr, scope: &Scope<'_>, is_empty: bool) -> Result<()> {
+        self.visit(expr, scope, is_empty, true)
+    }
+
+    fn visit(
+        &mut self,
+        expr: &mut Expr,
+        scope: &Scope<'_>,
+        is_empty: bool,
+        is_output: bool,
+    ) -> Result<()> {
+        let done = Vec::new();
+        let mut visitor = Expressions { rewriter: self, scope, is_empty, is_output, done };
         match expr.visit(&mut visitor) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(*error),
@@ -467,6 +535,7 @@ struct Expressions<'r, 's, 'a> {
     rewriter: &'r mut Rewriter<'a>,
     scope: &'s Scope<'s>,
     is_empty: bool,
+    is_output: bool,
     done: Vec<Option<Expr>>,
 }
 
@@ -492,6 +561,9 @@ impl VisitorMut for Expressions<'_, '_, '_> {
         {
             *expr = finished;
             return ControlFlow::Continue(());
+        }
+        if let Some((parameter, type_name)) = casts::parameter_type(expr) {
+            self.rewriter.parameters.entry(parameter).or_insert(type_name);
         }
         match casts::rewrite(expr, self.scope).and_then(|()| rewrite_leaf_up(expr)) {
             Ok(()) => ControlFlow::Continue(()),
@@ -525,8 +597,13 @@ impl Expressions<'_, '_, '_> {
                 self.rewriter.query(subquery, Some(scope))?;
                 Ok(Some(take_expr(expr)))
             }
-            Expr::InSubquery { expr: left, subquery, .. } => {
+            Expr::InSubquery { expr: left, subquery, negated } => {
                 self.rewriter.expr(left, scope, is_empty)?;
+                if self.is_output && scope.is_about_system() {
+                    let rows = self.rewriter.array_subquery(subquery, scope, is_empty)?;
+                    let equal = call("weir_equals_any", vec![take_expr(left), rows]);
+                    return Ok(Some(if *negated { not(equal) } else { equal }));
+                }
                 self.rewriter.query(subquery, Some(scope))?;
                 drop_empty_branch(subquery);
                 Ok(Some(take_expr(expr)))
@@ -664,6 +741,10 @@ fn rewrite_leaf_up(expr: &mut Expr) -> Result<()> {
                 *expr = call("unnest", vec![take_expr(expr)]);
                 return Ok(());
             }
+            if let Some(column) = true_type(function) {
+                *expr = column;
+                return Ok(());
+            }
             strip_schema(&mut function.name);
             let name = names(&function.name).pop().unwrap_or_default();
             if matches!(function.args, FunctionArguments::None) && session_function(&name) {
@@ -704,16 +785,21 @@ fn rewrite_leaf_up(expr: &mut Expr) -> Result<()> {
     Ok(())
 }
 
-/// `x = ANY (array)`: a list where the array is written out. A parameter and a bare literal keep
-/// their form, because their type is not known here.
+/// `x = ANY (array)`: a list where the array is written out. A parameter keeps its form, because its
+/// type is not known here.
 fn equals_any(left: &mut Expr, right: &mut Expr, negated: bool) -> Option<Expr> {
     while let Expr::Nested(inner) = right {
         *right = take_expr(inner);
     }
-    let is_untyped = matches!(right, Expr::Value(value)
-        if matches!(value.value, Value::Placeholder(_) | Value::SingleQuotedString(_)));
-    if is_untyped {
+    if matches!(right, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) {
         return None;
+    }
+    // Its elements take the type of what they are compared with, as in a list.
+    if let Some(array) = casts::array_literal(right, None) {
+        *right = array;
+        if matches!(right, Expr::Array(array) if array.elem.is_empty()) {
+            return Some(boolean(negated));
+        }
     }
     if let Expr::Array(array) = right
         && !array.elem.is_empty()
@@ -725,12 +811,12 @@ fn equals_any(left: &mut Expr, right: &mut Expr, negated: bool) -> Option<Expr> 
         });
     }
     let equal = call("weir_equals_any", vec![take_expr(left), take_expr(right)]);
-    Some(if negated {
-        let op = datafusion::sql::sqlparser::ast::UnaryOperator::Not;
-        Expr::UnaryOp { op, expr: Box::new(equal) }
-    } else {
-        equal
-    })
+    Some(if negated { not(equal) } else { equal })
+}
+
+fn not(expr: Expr) -> Expr {
+    let op = datafusion::sql::sqlparser::ast::UnaryOperator::Not;
+    Expr::UnaryOp { op, expr: Box::new(expr) }
 }
 
 /// `OPERATOR(pg_catalog.~)`.
@@ -789,13 +875,66 @@ fn session_word(name: &Ident) -> Option<Expr> {
     (name.quote_style.is_none() && session_function(&word)).then(|| call(&word, Vec::new()))
 }
 
+/// `information_schema._pg_truetypid(a.*, t.*)`, and the modifier. It is a domain's base type for a
+/// column of a domain; `pg_type` has no domains.
+fn true_type(function: &Function) -> Option<Expr> {
+    let column = match names(&function.name).last().map(String::as_str) {
+        Some("_pg_truetypid") => "atttypid",
+        Some("_pg_truetypmod") => "atttypmod",
+        _ => return None,
+    };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(relation))) =
+        list.args.first()
+    else {
+        return None;
+    };
+    let relation = names(relation).pop()?;
+    Some(Expr::CompoundIdentifier(vec![quoted(&relation), quoted(column)]))
+}
+
 /// `pg_catalog.lower` is `lower`: DataFusion's functions have no schema.
 fn strip_schema(name: &mut ObjectName) {
     if let [schema, function] = name.0.as_slice()
-        && schema.as_ident().is_some_and(|schema| normalize(schema) == PG_CATALOG)
+        && schema.as_ident().is_some_and(|schema| {
+            [PG_CATALOG, INFORMATION_SCHEMA].contains(&normalize(schema).as_str())
+        })
     {
         *name = ObjectName(vec![function.clone()]);
     }
+}
+
+fn is_table_function(function: &str) -> bool {
+    matches!(function, "generate_series" | "range") || is_empty_set(function)
+}
+
+/// `FROM f(x) AS t (c)`, where f gives one value: a table of one row.
+fn scalar_table(factor: &mut TableFactor, function: &str) -> Result<()> {
+    let TableFactor::Table { name, alias, args: Some(arguments), .. } = factor else {
+        return Ok(());
+    };
+    let mut alias = alias.take();
+    let column = match alias.as_ref() {
+        Some(alias) if !alias.columns.is_empty() => alias.columns[0].name.clone(),
+        Some(alias) => alias.name.clone(),
+        None => Ident::new(function),
+    };
+    if let Some(alias) = alias.as_mut().filter(|alias| alias.columns.len() == 1) {
+        alias.columns.clear();
+    }
+    let arguments = arguments.args.iter_mut().filter_map(argument_expr).map(take_expr);
+    let mut expr = call(function, arguments.collect());
+    if let Expr::Function(function) = &mut expr {
+        function.name.clone_from(name);
+    }
+    let item = SelectItem::ExprWithAlias { expr, alias: column };
+    *factor = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(subqueries::select_only(item)?),
+        alias,
+        sample: None,
+    };
+    Ok(())
 }
 
 /// Functions that return a set of rows about something that does not exist here.

@@ -23,7 +23,7 @@ use super::{
     rewrite::{Rewriter, call, null, number},
     scope::{Scope, ScopeRelation, names, normalize, quoted},
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 const ROWS: &str = "weir_rows";
 const VALUE: &str = "weir_value";
@@ -41,7 +41,13 @@ impl Rewriter<'_> {
         let used = self.references[before..].to_vec();
         let is_correlated = used.iter().any(|(level, _)| *level <= scope.level);
         if (is_correlated && outer_is_empty) || (shape.is_empty && !is_aggregate(query)) {
-            return Ok(cast_null("TEXT"));
+            let columns = shape.columns.unwrap_or_default();
+            return Ok(match columns.first().and_then(|column| column.type_name) {
+                Some("oid") => call("weir_oid", vec![null()]),
+                Some("name") => call("weir_name", vec![null()]),
+                Some("char") => call("weir_char", vec![null()]),
+                _ => cast_null("TEXT"),
+            });
         }
         let whole = |query: &mut Box<Query>| Ok(Expr::Subquery(query.clone()));
         let is_ours = shape.is_system && (shape.touches_system || scope.is_about_system());
@@ -54,10 +60,18 @@ impl Rewriter<'_> {
         }
         let Some(rows) = gather(query, scope, &used)? else { return whole(query) };
         let rows = Expr::Subquery(Box::new(rows));
-        Ok(if first_only {
+        let value = if first_only {
             call("weir_element", vec![rows, number(1)])
         } else {
             call("weir_only", vec![rows])
+        };
+        // An array's elements have no type that only PostgreSQL has.
+        let columns = shape.columns.unwrap_or_default();
+        Ok(match columns.first().and_then(|column| column.type_name) {
+            Some("oid") => call("weir_oid", vec![value]),
+            Some("name") => call("weir_name", vec![value]),
+            Some("char") => call("weir_char", vec![value]),
+            _ => value,
         })
     }
 
@@ -73,6 +87,8 @@ impl Rewriter<'_> {
         let used = self.references[before..].to_vec();
         let is_correlated = used.iter().any(|(level, _)| *level <= scope.level);
         let is_empty = shape.is_empty && !is_aggregate(query);
+        let first = shape.columns.as_ref().and_then(|columns| columns.first());
+        let is_name = first.is_some_and(|column| column.type_name == Some("name"));
         let rows = if is_empty || (is_correlated && outer_is_empty) {
             cast_null("TEXT[]")
         } else if query.limit_clause.is_none() && query.fetch.is_none() && !is_aggregate(query) {
@@ -83,7 +99,8 @@ impl Rewriter<'_> {
         } else {
             Expr::Subquery(Box::new(gather_derived(query)?))
         };
-        Ok(call("weir_or_empty", vec![rows]))
+        let gathered = call("weir_or_empty", vec![rows]);
+        Ok(if is_name { call("weir_names", vec![gathered]) } else { gathered })
     }
 }
 
@@ -165,11 +182,22 @@ fn gather_by_key<'s>(
     Ok(Some(gathered))
 }
 
-/// The array of any query's values, where its rows have no order or their order is not asked for.
+/// The array of any query's values. The order of its rows is lost on the way, so that it must be one
+/// that the values themselves have.
 fn gather_derived(query: &Query) -> Result<Query> {
+    let value = row_column(VALUE);
+    let order = order(query.order_by.as_ref(), &value, output_name(&query.body).as_deref());
+    let order =
+        order.filter(|order| order.iter().all(|item| item.expr == value)).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotSupported,
+                "this ORDER BY inside ARRAY(SELECT …) is not supported",
+            )
+            .with_hint("array_agg(… ORDER BY …) keeps an order.")
+        })?;
     let mut gathered = select_value(query)?;
     let SetExpr::Select(outer) = gathered.body.as_mut() else { return Err(template()) };
-    let aggregate = array_agg(row_column(VALUE), Vec::new(), false);
+    let aggregate = array_agg(value, order, false);
     outer.projection = vec![SelectItem::UnnamedExpr(aggregate)];
     Ok(gathered)
 }
@@ -188,6 +216,77 @@ pub fn select_value(query: &Query) -> Result<Query> {
     }
     outer.projection = vec![SelectItem::UnnamedExpr(row_column(VALUE))];
     Ok(outer_query)
+}
+
+/// Moves what ORDER BY computes with a subquery among the columns, where the engine can plan it, and
+/// the order around them. Other queries stay as they are.
+pub fn order_outside(query: &mut Query) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_mut() else { return Ok(()) };
+    let Some(order_by) = &mut query.order_by else { return Ok(()) };
+    let OrderByKind::Expressions(order) = &mut order_by.kind else { return Ok(()) };
+    let names = select.projection.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(super::output_name(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(normalize(alias)),
+        _ => None,
+    });
+    let Some(names) = names.collect::<Option<Vec<_>>>() else { return Ok(()) };
+    let mut finder = Subqueries { found: false };
+    for item in order.iter() {
+        let _ = item.expr.visit(&mut finder);
+    }
+    if !finder.found || select.distinct.is_some() {
+        return Ok(());
+    }
+    for (position, item) in order.iter_mut().enumerate() {
+        let is_output = match &item.expr {
+            Expr::Value(_) => true,
+            Expr::Identifier(name) => names.contains(&normalize(name)),
+            _ => false,
+        };
+        if !is_output {
+            let name = format!("weir_order_{position}");
+            let expr = std::mem::replace(&mut item.expr, row_column(&name));
+            select.projection.push(aliased(expr, &name));
+        }
+    }
+    let inner = with_body(query, select_of(query)?);
+    let mut outer = derived(Query { with: None, ..inner })?;
+    let SetExpr::Select(around) = outer.body.as_mut() else { return Err(template()) };
+    let column = |name: &String| {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(vec![Ident::new(ROWS), quoted(name)]))
+    };
+    around.projection = names.iter().map(column).collect();
+    query.body = outer.body;
+    Ok(())
+}
+
+fn select_of(query: &Query) -> Result<Box<Select>> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => Ok(select.clone()),
+        _ => Err(template()),
+    }
+}
+
+/// Looks for a subquery.
+struct Subqueries {
+    found: bool,
+}
+
+impl Visitor for Subqueries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> std::ops::ControlFlow<()> {
+        self.found = true;
+        std::ops::ControlFlow::Break(())
+    }
+}
+
+/// `SELECT item`.
+pub fn select_only(item: SelectItem) -> Result<Query> {
+    let mut query = parse("SELECT 1")?;
+    let SetExpr::Select(select) = query.body.as_mut() else { return Err(template()) };
+    select.projection = vec![item];
+    Ok(query)
 }
 
 /// `SELECT … FROM (query) AS weir_rows`.
@@ -282,6 +381,19 @@ fn order(
     Some(order)
 }
 
+/// The name of a query's only column, where it is plain.
+fn output_name(body: &SetExpr) -> Option<String> {
+    match body {
+        SetExpr::Select(select) => match &select.projection[..] {
+            [SelectItem::ExprWithAlias { alias, .. }] => Some(normalize(alias)),
+            [SelectItem::UnnamedExpr(Expr::Identifier(name))] => Some(normalize(name)),
+            _ => None,
+        },
+        SetExpr::SetOperation { left, .. } => output_name(left),
+        _ => None,
+    }
+}
+
 /// How many conjuncts say `inner column = outer column`, or the other way round.
 fn plain_equalities(select: &Select, scope: &Scope<'_>) -> usize {
     let mut inner = BTreeSet::new();
@@ -291,16 +403,16 @@ fn plain_equalities(select: &Select, scope: &Scope<'_>) -> usize {
             add_aliases(&join.relation, &mut inner);
         }
     }
-    let is_inner = |expr: &Expr| {
-        matches!(expr, Expr::CompoundIdentifier(parts)
-            if parts.first().is_some_and(|relation| inner.contains(&normalize(relation))))
+    // The relation is what precedes the column, with or without its schema.
+    let relation_of = |expr: &Expr| match expr {
+        Expr::CompoundIdentifier(parts) => parts.iter().rev().nth(1).map(normalize),
+        _ => None,
     };
+    let is_inner = |expr: &Expr| relation_of(expr).is_some_and(|name| inner.contains(&name));
     let is_outer = |expr: &Expr| {
-        matches!(expr, Expr::CompoundIdentifier(parts) if parts.first().is_some_and(|relation| {
-            let relation = normalize(relation);
-            !inner.contains(&relation)
-                && scope.relations.iter().any(|known| known.alias == relation)
-        }))
+        relation_of(expr).is_some_and(|name| {
+            !inner.contains(&name) && scope.relations.iter().any(|known| known.alias == name)
+        })
     };
     let mut conjuncts = select.selection.iter().collect::<Vec<_>>();
     let mut count = 0;

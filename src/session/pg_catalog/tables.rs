@@ -134,6 +134,11 @@ const STATIC: &[Static] = &[
         ],
         include_str!("static/pg_range.tsv"),
     ),
+    (
+        "pg_get_keywords()",
+        &["word", "catcode", "barelabel", "catdesc", "baredesc"],
+        include_str!("static/keywords.tsv"),
+    ),
     ("pg_tablespace", &["oid", "spcname", "spcowner"], include_str!("static/pg_tablespace.tsv")),
     (
         "pg_ts_config",
@@ -141,6 +146,20 @@ const STATIC: &[Static] = &[
         include_str!("static/pg_ts_config.tsv"),
     ),
 ];
+
+/// The value of a setting that is the same for every session, as SHOW prints it.
+pub fn fixed_setting(name: &str) -> Option<String> {
+    let lines = include_str!("static/pg_settings.tsv").lines();
+    let mut rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+    let row = rows.find(|row| row.first().is_some_and(|known| known.eq_ignore_ascii_case(name)))?;
+    let (value, unit) = (*row.get(1)?, *row.get(2)?);
+    Some(match (value.parse::<i64>(), unit) {
+        (Ok(number), "kB") if number % 1024 == 0 => format!("{}MB", number / 1024),
+        (Ok(number), "8kB") if number % (1 << 17) == 0 => format!("{}GB", number >> 17),
+        (Ok(number), "kB") => format!("{number}kB"),
+        _ => value.to_owned(),
+    })
+}
 
 /// Makes the rows of one table.
 pub fn batch(relation: &Relation, shown: &Shown, objects: &Objects) -> Result<RecordBatch> {
@@ -201,6 +220,7 @@ impl Source<'_> {
             "relnatts",
             "relispopulated",
             "relreplident",
+            "relhastriggers",
         ];
         let row = |class: Class<'_>| {
             [
@@ -217,9 +237,15 @@ impl Source<'_> {
                 class.kind.into(),
                 count(class.columns).into(),
                 true.into(),
-                if class.kind == "i" { "n" } else { "d" }.into(),
+                if matches!(class.kind, "i" | "v") { "n" } else { "d" }.into(),
+                class.has_triggers.into(),
             ]
         };
+        // PostgreSQL keeps foreign keys by triggers, on both sides: psql asks for those of tables
+        // that have some.
+        let refers = self.objects.references.iter();
+        let refers = refers.flat_map(|reference| [reference.table, reference.referenced_table]);
+        let refers = refers.collect::<std::collections::HashSet<_>>();
         let system = Relation::all().map(|relation| {
             row(Class {
                 oid: relation.oid,
@@ -229,11 +255,12 @@ impl Source<'_> {
                 kind: relation.kind,
                 columns: relation.columns.len(),
                 has_index: false,
+                has_triggers: false,
                 rows: None,
                 bytes: None,
             })
         });
-        let tables = self.objects.tables.iter().map(|table| {
+        let tables = self.objects.tables.iter().enumerate().map(|(position, table)| {
             let definition = table.shown(self.shown);
             let kind = table.kind(self.shown);
             row(Class {
@@ -244,6 +271,7 @@ impl Source<'_> {
                 kind,
                 columns: definition.columns.fields().len(),
                 has_index: !definition.keys.is_empty(),
+                has_triggers: refers.contains(&position),
                 rows: definition.rows,
                 bytes: definition.bytes,
             })
@@ -259,6 +287,7 @@ impl Source<'_> {
                 kind: "i",
                 columns: definition.columns.len(),
                 has_index: false,
+                has_triggers: false,
                 rows: table.shown(self.shown).rows,
                 bytes: None,
             })
@@ -466,8 +495,10 @@ impl Source<'_> {
             "conislocal",
             "connoinherit",
             "conkey",
+            "confrelid",
+            "confkey",
         ];
-        let rows = self.objects.keys.iter().map(|key| {
+        let keys = self.objects.keys.iter().map(|key| {
             let table = &self.objects.tables[key.table];
             let definition = key.shown(self.objects, self.shown);
             [
@@ -484,9 +515,33 @@ impl Source<'_> {
                 true.into(),
                 true.into(),
                 positions(&definition.columns).into(),
+                0.into(),
+                Value::Null,
             ]
         });
-        build(self.relation, &names, rows)
+        let references = self.objects.references.iter().map(|reference| {
+            let table = &self.objects.tables[reference.table];
+            let definition = reference.shown(self.objects, self.shown);
+            let index = reference.referenced_key.map(|key| self.objects.keys[key].index_oid);
+            [
+                reference.constraint_oid.into(),
+                definition.name.as_str().into(),
+                self.objects.schemas[table.schema].oid.into(),
+                "f".into(),
+                true.into(),
+                table.oid.into(),
+                index.unwrap_or(0).into(),
+                definition.on_update.to_string().into(),
+                definition.on_delete.to_string().into(),
+                definition.match_type.to_string().into(),
+                true.into(),
+                true.into(),
+                positions(&definition.columns).into(),
+                self.objects.tables[reference.referenced_table].oid.into(),
+                positions(&reference.referenced_columns).into(),
+            ]
+        });
+        build(self.relation, &names, keys.chain(references))
     }
 
     fn descriptions(&self) -> Result<RecordBatch> {
@@ -681,6 +736,7 @@ struct Class<'a> {
     kind: &'static str,
     columns: usize,
     has_index: bool,
+    has_triggers: bool,
     rows: Option<u64>,
     bytes: Option<u64>,
 }

@@ -39,6 +39,7 @@ fn table(schema: &str, name: &str, kind: TableKind, columns: Vec<Field>) -> Show
         columns: Arc::new(Schema::new(columns)),
         comment: None,
         keys: Vec::new(),
+        foreign_keys: Vec::new(),
         rows: None,
         bytes: None,
     }
@@ -46,6 +47,20 @@ fn table(schema: &str, name: &str, kind: TableKind, columns: Vec<Field>) -> Show
 
 fn key(name: &str, columns: &[usize], is_primary: bool) -> Key {
     Key { name: name.to_owned(), columns: columns.to_vec(), is_primary }
+}
+
+fn foreign_key(name: &str, column: usize, table: &str, referenced: &str) -> ShownForeignKey {
+    let key = ForeignKey {
+        name: name.to_owned(),
+        columns: vec![column],
+        schema: "sales".to_owned(),
+        table: table.to_owned(),
+        referenced: vec![referenced.to_owned()],
+        on_update: 'a',
+        on_delete: 'c',
+        match_type: 's',
+    };
+    ShownForeignKey { key, referenced: format!("shop.sales.{table}") }
 }
 
 fn shop() -> Shown {
@@ -67,6 +82,11 @@ fn shop() -> Shown {
     );
     orders.comment = Some("Orders placed".to_owned());
     orders.keys = vec![key("orders_pkey", &[0], true), key("orders_uid_uq", &[5, 1], false)];
+    orders.foreign_keys = vec![
+        foreign_key("orders_customer_id_fkey", 1, "customer", "id"),
+        foreign_key("orders_to_hidden", 1, "hidden", "id"),
+        foreign_key("orders_to_hidden_column", 1, "customer", "hidden"),
+    ];
     orders.rows = Some(5000);
     orders.bytes = Some(1 << 20);
     let mut customer = table(
@@ -335,8 +355,7 @@ async fn psql_statements_run() {
 
 #[tokio::test]
 async fn jdbc_statements_run() {
-    let known = [("jdbc 24", "the table function pg_get_keywords")];
-    replay(include_str!("testdata/jdbc.sql"), &known).await;
+    replay(include_str!("testdata/jdbc.sql"), &[]).await;
 }
 
 #[tokio::test]
@@ -346,25 +365,14 @@ async fn dbeaver_statements_run() {
 
 #[tokio::test]
 async fn odbc_statements_run() {
-    let known = [("excel_odbc_net 24", "information_schema._pg_truetypid takes whole rows")];
-    replay(include_str!("testdata/odbc.sql"), &known).await;
+    replay(include_str!("testdata/odbc.sql"), &[]).await;
 }
 
 #[tokio::test]
 async fn other_clients_statements_run() {
-    let in_from = "string_to_array in FROM, as if it were a table";
     let known = [
-        ("grafana 16", in_from),
-        ("grafana 17", in_from),
-        ("grafana 18", in_from),
         ("metabase 8", "format() is not a function of the catalogs"),
-        ("adbc 28", "UNNEST over a column of a table beside it"),
         ("adbc 31", "asks for a temporary table: 42P01"),
-        ("psycopg3_c 39", "coalesce of a derived array and a literal"),
-        ("sqlalchemy_psycopg2 47", "json_build_object is not a function of the catalogs"),
-        ("sqlalchemy_psycopg2 48", "json_build_object is not a function of the catalogs"),
-        ("sqlalchemy_psycopg2 64", "json_build_object is not a function of the catalogs"),
-        ("sqlalchemy_psycopg2 66", "json_build_object is not a function of the catalogs"),
     ];
     replay(include_str!("testdata/others.sql"), &known).await;
 }
@@ -718,7 +726,12 @@ async fn information_schema_answers() {
              JOIN information_schema.key_column_usage kcu
                ON kcu.constraint_name = tc.constraint_name
              WHERE tc.table_name = 'orders' ORDER BY 1, 3",
-            vec!["PRIMARY KEY|id|1", "UNIQUE|uid|1", "UNIQUE|customer_id|2"],
+            vec![
+                "FOREIGN KEY|customer_id|1",
+                "PRIMARY KEY|id|1",
+                "UNIQUE|uid|1",
+                "UNIQUE|customer_id|2",
+            ],
         ),
     ] {
         assert_eq!(client.rows(sql).await, answer, "{sql}");
@@ -820,6 +833,81 @@ async fn queries_over_user_tables_are_left_alone() {
         client.catalog.rewrite(&mut statement).unwrap();
         assert_eq!(ParsedStatement::Statement(statement), before, "{sql}");
     }
+}
+
+/// One to a hidden table, or to a hidden column, does not exist.
+#[tokio::test]
+async fn foreign_keys_show_both_sides_or_nothing() {
+    let client = Client::new(shop());
+    for (sql, rows) in [
+        (
+            "SELECT r.conname, pg_get_constraintdef(r.oid, true), r.conkey, r.confkey, \
+             r.confrelid::regclass::text FROM pg_constraint r WHERE r.contype = 'f'",
+            "orders_customer_id_fkey|FOREIGN KEY (customer_id) REFERENCES sales.customer(id) \
+             ON DELETE CASCADE|[2]|[1]|sales.customer",
+        ),
+        (
+            "SELECT constraint_name, unique_constraint_name, delete_rule \
+             FROM information_schema.referential_constraints",
+            "orders_customer_id_fkey|customer_pkey|CASCADE",
+        ),
+        (
+            "SELECT table_name, column_name, ordinal_position, position_in_unique_constraint \
+             FROM information_schema.key_column_usage WHERE constraint_name LIKE '%fkey'",
+            "orders|customer_id|1|1",
+        ),
+        (
+            "SELECT table_name, column_name FROM information_schema.constraint_column_usage \
+             WHERE constraint_name LIKE '%fkey'",
+            "customer|id",
+        ),
+        (
+            "SELECT constraint_type, count(*) FROM information_schema.table_constraints \
+             WHERE constraint_type = 'FOREIGN KEY' GROUP BY 1",
+            "FOREIGN KEY|1",
+        ),
+    ] {
+        assert_eq!(client.rows(sql).await, [rows], "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn elements_of_an_array_join_its_table() {
+    let client = Client::new(shop());
+    let key = "WHERE con.conname = 'orders_uid_uq'";
+    for (from, columns) in [
+        ("pg_constraint con CROSS JOIN UNNEST(con.conkey) AS k", "k"),
+        ("pg_constraint con CROSS JOIN UNNEST(conkey) AS k (number)", "k.number"),
+        ("pg_constraint con, unnest(con.conkey) AS k (number)", "number"),
+        ("pg_constraint con JOIN unnest(con.conkey) AS k (number) ON true", "k.number"),
+    ] {
+        let sql = format!("SELECT con.conname, {columns} FROM {from} {key} ORDER BY 2");
+        assert_eq!(client.rows(&sql).await, ["orders_uid_uq|2", "orders_uid_uq|6"], "{sql}");
+    }
+    let sql = format!(
+        "SELECT k.number, k.position FROM pg_constraint con \
+         CROSS JOIN LATERAL unnest(con.conkey) WITH ORDINALITY AS k (number, position) {key} \
+         ORDER BY k.position"
+    );
+    assert_eq!(client.rows(&sql).await, ["6|1", "2|2"]);
+}
+
+#[tokio::test]
+async fn parameters_that_are_cast_keep_postgresqls_types() {
+    let client = Client::new(shop());
+    let state = client.context.state();
+    let sql =
+        "SELECT 1 FROM pg_type WHERE oid = ANY($1::oid[]) OR oid = $2::oid OR typname = $3::name";
+    let parsed = state.sql_to_statement(sql, &Dialect::PostgreSQL).unwrap();
+    let ParsedStatement::Statement(mut statement) = parsed else { panic!("{sql}") };
+    let types = client.catalog.rewrite(&mut statement).unwrap();
+    assert_eq!(
+        types,
+        HashMap::from(
+            [("$1", "oid[]"), ("$2", "oid"), ("$3", "name")]
+                .map(|(parameter, name)| (parameter.to_owned(), name))
+        )
+    );
 }
 
 /// The limits are for a debug build; release is some ten times faster.

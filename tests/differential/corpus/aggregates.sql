@@ -17,7 +17,6 @@ SELECT k FROM m_edge GROUP BY k HAVING sum(nt) > 0 OR k IS NULL;
 SELECT k, count(*) FROM m_edge GROUP BY k HAVING false;
 SELECT 1 FROM m_edge HAVING count(*) > 10;
 SELECT 1 FROM m_none HAVING count(*) > 10;
--- refused 42883: the function is missing
 SELECT bool_and(b), bool_or(b), every(b) FROM m_edge;
 SELECT k, bool_and(b), bool_or(b) FROM m_edge GROUP BY k;
 SELECT count(*) FILTER (WHERE b), count(k) FILTER (WHERE k > 3), sum(k) FILTER (WHERE NOT b) FROM m_edge;

@@ -3,7 +3,6 @@ SELECT id, k + 1, k - 1, k * 3, k / 2, -k / 2, k % 3, -k % 3 FROM m_edge ORDER B
 SELECT id, nt + 1, nt - 0.01, nt * 1.5, -nt FROM m_edge ORDER BY 1;
 SELECT id, g + 1, g * 2.5, g / 2, -g FROM m_edge ORDER BY 1;
 SELECT id, k + nt, k * g, nt + g FROM m_edge ORDER BY 1;
--- refused 42883: the function is missing
 SELECT id, abs(k), abs(n), abs(f), sign(nt) FROM m_edge ORDER BY 1;
 SELECT id, round(nt), round(nt, 1), floor(nt), ceil(nt), trunc(nt) FROM m_edge ORDER BY 1;
 SELECT id, round(g), floor(g), ceil(g), trunc(g) FROM m_edge ORDER BY 1;
@@ -13,7 +12,6 @@ SELECT id, i4::bigint, i4::numeric(20, 2), i4::float8, n::float8 FROM m_edge ORD
 SELECT id, k::float8 / 4, k::numeric(10, 2) FROM m_edge ORDER BY 1;
 SELECT id, GREATEST(k, 3), LEAST(k, nt), GREATEST(f, g), LEAST(f, g), COALESCE(k, 0) FROM m_edge ORDER BY 1;
 SELECT id, NULLIF(k, 3), NULLIF(g, 0), NULLIF(f, 'NaN') FROM m_edge ORDER BY 1;
--- differs: integers wrap
 SELECT id, i4 + 1 FROM m_edge;
 SELECT id, i4 * i4 FROM m_edge;
 SELECT id, -i4 FROM m_edge;
@@ -47,7 +45,6 @@ SELECT avg(nt) FROM m_edge;
 SELECT nt / 3 FROM m_edge;
 SELECT 1.0 / 3, 2.50 / 7, 10 / 4, 10 / 4.0, 7 % 3.5;
 SELECT count(*), count(k), count(DISTINCT k), count(DISTINCT nt) FROM m_edge;
--- refused 42883: the function is missing
 SELECT stddev(k), variance(k) FROM m_edge WHERE k < 0;
 SELECT f, count(*) FROM m_edge GROUP BY f;
 SELECT DISTINCT f FROM m_edge;
@@ -65,7 +62,6 @@ SELECT w FROM m_twin WHERE w > 0.00000000000000000001;
 SELECT w FROM m_twin WHERE w = 123456789012345678901234567890.5;
 SELECT k FROM m_edge WHERE f > 1e307;
 SELECT k FROM m_edge WHERE f < 1e-300 AND f > 0;
--- differs: integers wrap
 SELECT 2147483647 + 1, 2 ^ 3, 5 / 2, -5 / 2, 5 % -3, 0.1 + 0.2 = 0.3;
 SELECT 9223372036854775807 + 1;
 SELECT 1::float8 / 0;
@@ -82,3 +78,5 @@ SELECT a.id, b.id FROM m_edge a JOIN m_edge b ON round(a.nt, 1) = b.nt;
 SELECT round(nt, -1), round(nt, 2), round(nt) FROM m_edge;
 SELECT round(nt, 1) FROM m_edge UNION SELECT nt FROM m_edge;
 SELECT nt FROM m_edge WHERE round(nt, 1) IN (12.50, 7.0, 0);
+SELECT a.id, b.id FROM m_edge a JOIN m_edge b ON round(a.nt, 1) = round(b.nt, b.k - b.k + 1);
+SELECT id FROM m_edge WHERE round(nt, 1 + 0) IN (SELECT nt FROM m_edge);

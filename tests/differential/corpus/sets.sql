@@ -12,17 +12,16 @@ SELECT k, b FROM m_edge EXCEPT SELECT k, b FROM m_twin;
 SELECT k, b FROM m_edge INTERSECT SELECT k, b FROM m_twin;
 SELECT f FROM m_edge UNION SELECT f FROM m_twin;
 SELECT f FROM m_edge EXCEPT SELECT f FROM m_twin;
--- refused XX000: the value is not in the announced type
 SELECT k FROM m_edge UNION SELECT n FROM m_twin;
--- refused XX000: the value is not in the announced type
 SELECT i4 FROM m_edge UNION ALL SELECT i8 FROM m_edge;
--- refused XX000: the value is not in the announced type
 SELECT k FROM m_edge UNION ALL SELECT g FROM m_edge;
--- refused XX000: the value is not in the announced type
 SELECT dd FROM m_edge UNION SELECT tm FROM m_edge;
 SELECT u FROM m_dim UNION SELECT tc FROM m_dim;
--- refused XX000: the value is not in the announced type
 SELECT NULL AS a UNION SELECT k FROM m_dim;
+SELECT i2 FROM m_edge UNION ALL SELECT r FROM m_edge;
+SELECT nt FROM m_edge UNION SELECT g FROM m_edge;
+SELECT v FROM m_edge UNION SELECT ch FROM m_edge;
+SELECT s.k + 1 FROM (SELECT i2 AS k FROM m_edge UNION ALL SELECT k FROM m_dim) s;
 (SELECT id FROM m_edge ORDER BY id LIMIT 3) UNION ALL (SELECT id FROM m_edge ORDER BY id DESC LIMIT 3);
 SELECT s.k, count(*) FROM (SELECT k FROM m_edge UNION ALL SELECT k FROM m_twin) s GROUP BY s.k;
 SELECT s.k FROM (SELECT k, 1 AS w FROM m_edge UNION ALL SELECT k, 2 FROM m_twin) s WHERE s.w = 2;
@@ -37,7 +36,6 @@ SELECT id FROM m_edge ORDER BY id LIMIT 0;
 SELECT id FROM m_edge ORDER BY id OFFSET 45;
 SELECT id FROM m_edge ORDER BY id LIMIT 10 OFFSET 1000;
 SELECT id FROM m_edge ORDER BY id LIMIT ALL;
--- refused 0A000: FETCH is not known
 SELECT id FROM m_edge ORDER BY id FETCH FIRST 3 ROWS ONLY;
 SELECT id FROM m_edge WHERE tc = 'a' ORDER BY id LIMIT 2;
 SELECT id FROM m_edge WHERE f = 0 ORDER BY id LIMIT 5;

@@ -1,6 +1,9 @@
 //! Writes batches for `COPY … TO STDOUT`: text, CSV and binary, one CopyData message a row.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use arrow::{array::RecordBatch, datatypes::Schema};
 
@@ -55,12 +58,16 @@ impl Default for CsvOptions {
     }
 }
 
+/// Before the first row of a binary copy: the signature, no flags, no header extension.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
 /// Writes the rows of a result as CopyData messages.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct CopyEncoder {
     outputs: Vec<Output>,
     format: CopyFormat,
     zone: Zone,
+    is_signed: AtomicBool,
 }
 
 impl CopyEncoder {
@@ -69,7 +76,8 @@ impl CopyEncoder {
             CopyFormat::Text(_) | CopyFormat::Csv(_) => Format::Text,
             CopyFormat::Binary => Format::Binary,
         };
-        Ok(Self { outputs: outputs(schema, |_| field_format)?, format, zone })
+        let outputs = outputs(schema, |_| field_format)?;
+        Ok(Self { outputs, format, zone, is_signed: AtomicBool::new(false) })
     }
 
     /// What CopyOutResponse says: the format of the whole, and of each column.
@@ -96,12 +104,14 @@ impl CopyEncoder {
                     Ok(())
                 })
             }),
-            CopyFormat::Binary => message(b'd', out, |out| {
-                // Signature, no flags, no header extension.
-                out.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-                Ok(())
-            }),
-            CopyFormat::Text(_) | CopyFormat::Csv(_) => Ok(()),
+            CopyFormat::Text(_) | CopyFormat::Csv(_) | CopyFormat::Binary => Ok(()),
+        }
+    }
+
+    /// PostgreSQL's signature shares a message with what follows it, and clients read it so.
+    fn sign(&self, out: &mut Vec<u8>) {
+        if !self.is_signed.swap(true, Ordering::Relaxed) {
+            out.extend_from_slice(SIGNATURE);
         }
     }
 
@@ -126,6 +136,7 @@ impl CopyEncoder {
     pub fn trailer(&self, out: &mut Vec<u8>) -> Result<()> {
         match self.format {
             CopyFormat::Binary => message(b'd', out, |out| {
+                self.sign(out);
                 out.extend_from_slice(&(-1_i16).to_be_bytes());
                 Ok(())
             }),
@@ -174,6 +185,7 @@ impl CopyEncoder {
     }
 
     fn binary_row(&self, columns: &[Column], row: usize, out: &mut Vec<u8>) -> Result<()> {
+        self.sign(out);
         // Checked by `outputs`.
         out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
         for (output, column) in self.outputs.iter().zip(columns) {
@@ -258,11 +270,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_binary_copy_is_a_header_and_a_trailer() {
+    fn an_empty_binary_copy_is_a_signature_and_a_trailer() {
         let encoder = CopyEncoder::new(&Schema::empty(), CopyFormat::Binary, Zone::Utc).unwrap();
         let mut out = Vec::new();
         encoder.header(&mut out).unwrap();
         encoder.trailer(&mut out).unwrap();
-        assert_eq!(out, b"d\0\0\0\x17PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0d\0\0\0\x06\xff\xff");
+        assert_eq!(out, b"d\0\0\0\x19PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff");
     }
 }

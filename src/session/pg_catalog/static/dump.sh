@@ -26,16 +26,21 @@ copy() {
 }
 
 # One row for each relation: schema, name, relkind, oid, columns as name:type[:!], ! for NOT NULL.
-# A domain (information_schema has some) stands for its base type, as on the wire.
+# A domain (information_schema has some) stands for its base type, as on the wire; that of yes_or_no
+# has a length.
 copy relations "
     SELECT n.nspname, c.relname, c.relkind, c.oid,
-           string_agg(a.attname || ':' || coalesce(bt.typname, t.typname)
+           string_agg(a.attname || ':' || CASE t.typname WHEN 'yes_or_no' THEN t.typname
+                                                         ELSE coalesce(bt.typname, t.typname) END
                       || CASE WHEN a.attnotnull THEN ':!' ELSE '' END, ',' ORDER BY a.attnum)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
     JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type bt ON bt.oid = t.typbasetype
     WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'v')
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2"
+# Functions that are read as tables: no relations of pg_class.
+printf 'pg_catalog\tpg_get_keywords()\tf\t0\t%s\n' \
+    word:text,catcode:char,barelabel:bool,catdesc:text,baredesc:text >>"$here/relations.tsv"
 
 # Types without the row types of the catalogs themselves; functions are written as oids, because
 # a name such as \"array_in\" is resolved from pg_proc.
@@ -67,8 +72,9 @@ copy pg_range "
     SELECT rngtypid, rngsubtype, rngmultitypid, rngcollation, rngsubopc, rngcanonical::oid,
            rngsubdiff::oid
     FROM pg_range ORDER BY 1"
-# The words that must be quoted when they are identifiers.
-copy keywords "SELECT word FROM pg_get_keywords() WHERE catcode <> 'U' ORDER BY 1"
+copy keywords "
+    SELECT word, catcode, barelabel, catdesc, baredesc
+    FROM pg_get_keywords() ORDER BY word COLLATE \"C\""
 copy pg_collation "
     SELECT * FROM pg_collation
     WHERE collname IN ('default', 'C', 'POSIX', 'ucs_basic') ORDER BY oid"
@@ -82,7 +88,9 @@ copy pg_settings "
     SELECT name, setting, unit, category, short_desc, context, vartype, boot_val
     FROM pg_settings WHERE name IN (
         'block_size', 'bytea_output', 'client_encoding', 'DateStyle', 'default_transaction_isolation',
+        'default_table_access_method', 'default_tablespace', 'default_text_search_config',
         'default_transaction_read_only', 'extra_float_digits', 'integer_datetimes',
-        'IntervalStyle', 'lc_collate', 'lc_ctype', 'max_identifier_length', 'max_index_keys',
-        'server_encoding', 'standard_conforming_strings', 'transaction_isolation')
+        'IntervalStyle', 'lc_collate', 'lc_ctype', 'max_function_args', 'max_identifier_length',
+        'max_index_keys', 'segment_size', 'server_encoding', 'standard_conforming_strings',
+        'transaction_isolation', 'wal_block_size', 'work_mem')
     ORDER BY name"

@@ -3,13 +3,17 @@
 //! Invariant: a statement that writes is refused here (25006), alone or inside a query, whatever
 //! else is wrong with it.
 
+mod copy;
+mod ctid;
+mod cursor;
+mod prepare;
+mod transaction;
+mod words;
+
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
-    ast::{
-        self, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Query, SetExpr, Visit,
-        Visitor,
-    },
+    ast::{self, Expr, Query, SetExpr, Visit, Visitor},
     dialect::PostgreSqlDialect,
     parser::Parser,
     tokenizer::{Token, TokenWithSpan, Tokenizer},
@@ -18,10 +22,17 @@ use datafusion::sql::sqlparser::{
 use super::{ComplexityLimits, ExplainOptions};
 use crate::error::{Error, ErrorKind, Result};
 
+pub use copy::{CopyFormat, CopyOptions, ForceQuote};
+pub use cursor::{Cursor, Fetch, Motion};
+pub use prepare::{Execute, Prepare};
+pub use transaction::Transaction;
+
+use words::Words;
+
 /// One statement, classified.
 #[derive(Debug, Clone)]
 pub enum Statement {
-    /// Nothing between two semicolons.
+    /// Nothing but white space and comments.
     Empty,
     /// SELECT, VALUES, WITH, TABLE.
     Query(Box<ast::Statement>),
@@ -29,15 +40,25 @@ pub enum Statement {
     /// `COPY (query) TO STDOUT`.
     Copy(CopyOptions, Box<ast::Statement>),
     Set(Setting),
+    /// `SET ROLE NONE`, `RESET ROLE`: everyone stays who they are.
+    KeepRole(&'static str),
     Show(String),
     ShowAll,
     Reset(String),
     ResetAll,
-    /// `DISCARD ALL`: as if the session were new.
-    Discard,
+    Discard(Discard),
     Transaction(Transaction),
+    Declare(Cursor),
+    Fetch(Fetch),
+    /// `CLOSE name`, or all without a name.
+    Close(Option<String>),
+    Prepare(Prepare),
+    Execute(Execute),
     /// `DEALLOCATE name`, or all without a name.
     Deallocate(Option<String>),
+    /// `LISTEN`: nobody notifies.
+    Listen,
+    Unlisten,
     /// `REFRESH CATALOG name`.
     RefreshCatalog(String),
 }
@@ -50,34 +71,14 @@ pub struct Setting {
     pub is_local: bool,
 }
 
-/// Transactions only group: every statement reads, and reads what its sources hold then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transaction {
-    Begin,
-    Commit,
-    Rollback,
-    Savepoint(String),
-    Release(String),
-    RollbackTo(String),
-    /// `SET TRANSACTION …`: accepted, changes nothing.
-    Set,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopyOptions {
-    pub format: CopyFormat,
-    pub delimiter: Option<char>,
-    pub null: Option<String>,
-    pub has_header: bool,
-    pub quote: Option<char>,
-    pub escape: Option<char>,
-}
-
+/// What DISCARD forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyFormat {
-    Text,
-    Csv,
-    Binary,
+pub enum Discard {
+    /// As if the session were new.
+    All,
+    Plans,
+    Sequences,
+    Temp,
 }
 
 /// Statements begin with one of these, or they write, or they are no SQL that we know.
@@ -115,7 +116,8 @@ const WRITES: &[&str] = &[
     "VACUUM",
 ];
 
-/// Splits and classifies. One statement that writes refuses all of them, before any runs.
+/// Splits and classifies what is between semicolons, unless it is nothing. One statement that writes
+/// refuses all of them, before any runs.
 pub fn parse(sql: &str, limits: &ComplexityLimits) -> Result<Vec<Statement>> {
     limits.check_text(sql)?;
     let dialect = PostgreSqlDialect {};
@@ -126,15 +128,12 @@ pub fn parse(sql: &str, limits: &ComplexityLimits) -> Result<Vec<Statement>> {
     for statement in &statements {
         refuse_writes(statement)?;
     }
-    let count = statements.len();
-    let mut classified = Vec::with_capacity(count);
-    for (index, tokens) in statements.into_iter().enumerate() {
+    let mut classified = Vec::with_capacity(statements.len());
+    for tokens in statements {
         let words = words(tokens);
-        // A trailing semicolon starts no further statement.
-        if words.is_empty() && (index + 1 == count && count > 1) {
-            continue;
+        if !words.is_empty() {
+            classified.push(classify(tokens, &words, limits)?);
         }
-        classified.push(classify(tokens, &words, limits)?);
     }
     Ok(classified)
 }
@@ -189,30 +188,74 @@ fn classify(
     words: &[&Token],
     limits: &ComplexityLimits,
 ) -> Result<Statement> {
-    let Some(first) = words.first() else { return Ok(Statement::Empty) };
-    match keyword(Some(first)).as_str() {
-        "REFRESH" => return refresh_catalog(words),
-        "DISCARD" => return Ok(Statement::Discard),
-        "RESET" => return reset(words),
-        "SHOW" => return show(words),
-        "END" => return Ok(Statement::Transaction(Transaction::Commit)),
-        "ABORT" => return Ok(Statement::Transaction(Transaction::Rollback)),
-        _ => {}
+    if let Some(transaction) = transaction::transaction(tokens)? {
+        return Ok(Statement::Transaction(transaction));
     }
-    let statement = parse_one(tokens, limits)?;
-    limits.check_tree(&statement)?;
-    from_tree(statement)
+    match keyword(words.first()).as_str() {
+        "REFRESH" => refresh_catalog(words),
+        "DISCARD" => discard(tokens).map(Statement::Discard),
+        "RESET" => reset(words),
+        "SHOW" => show(words),
+        "DECLARE" => cursor::declare(tokens, limits).map(Statement::Declare),
+        "FETCH" | "MOVE" => cursor::fetch(tokens).map(Statement::Fetch),
+        "CLOSE" => cursor::close(tokens).map(Statement::Close),
+        "PREPARE" => prepare::prepare(tokens, limits).map(Statement::Prepare),
+        "EXECUTE" => prepare::execute(tokens, limits).map(Statement::Execute),
+        "DEALLOCATE" => prepare::deallocate(tokens),
+        "COPY" => copy::copy(tokens, limits),
+        "LISTEN" => channel(tokens, "LISTEN").map(|()| Statement::Listen),
+        "UNLISTEN" => channel(tokens, "UNLISTEN").map(|()| Statement::Unlisten),
+        _ => from_tree(parse_tokens(tokens, limits)?),
+    }
 }
 
-fn parse_one(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Result<ast::Statement> {
+/// Marks the names that follow AS and that are operators elsewhere (`x NOTNULL`): the tree does not show
+/// whether there was an AS.
+fn quote_names(tokens: &mut [TokenWithSpan]) {
+    let mut follows_as = false;
+    for token in tokens {
+        match &mut token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) if word.quote_style.is_none() => {
+                let name = word.value.to_lowercase();
+                if follows_as && matches!(name.as_str(), "isnull" | "notnull") {
+                    (word.value, word.quote_style) = (name, Some('"'));
+                    follows_as = false;
+                } else {
+                    follows_as = name == "as";
+                }
+            }
+            _ => follows_as = false,
+        }
+    }
+}
+
+/// The tree of one statement, within its bounds.
+fn parse_tokens(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Result<ast::Statement> {
     let dialect = PostgreSqlDialect {};
+    let mut tokens = tokens.to_vec();
+    quote_names(&mut tokens);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(limits.operator_depth())
-        .with_tokens_with_locations(tokens.to_vec());
+        .with_tokens_with_locations(tokens);
     let mut statement = parser.parse_statement().map_err(syntax)?;
     parser.expect_token(&Token::EOF).map_err(syntax)?;
+    ctid::forget_ctid(&mut statement);
     crate::meaning::correct_syntax(&mut statement)?;
+    limits.check_tree(&statement)?;
     Ok(statement)
+}
+
+/// A statement that must be a query, as a part of another.
+fn query(tokens: &[TokenWithSpan], limits: &ComplexityLimits) -> Result<ast::Statement> {
+    refuse_writes(tokens)?;
+    match parse_tokens(tokens, limits)? {
+        ast::Statement::Query(query) => {
+            refuse_writes_inside(&query)?;
+            Ok(ast::Statement::Query(query))
+        }
+        _ => Err(Words::new(tokens).unexpected()),
+    }
 }
 
 fn from_tree(statement: ast::Statement) -> Result<Statement> {
@@ -228,26 +271,7 @@ fn from_tree(statement: ast::Statement) -> Result<Statement> {
             let options = ExplainOptions::new(analyze, verbose, options.as_deref())?;
             Ok(Statement::Explain(options, Box::new(Ast::Query(query))))
         }
-        Ast::Copy { source, to, target, options, legacy_options, .. } => {
-            copy(source, to, &target, &options, &legacy_options)
-        }
         Ast::Set(set) => self::set(set),
-        Ast::StartTransaction { .. } => Ok(Statement::Transaction(Transaction::Begin)),
-        Ast::Commit { .. } => Ok(Statement::Transaction(Transaction::Commit)),
-        Ast::Rollback { savepoint: None, .. } => Ok(Statement::Transaction(Transaction::Rollback)),
-        Ast::Rollback { savepoint: Some(name), .. } => {
-            Ok(Statement::Transaction(Transaction::RollbackTo(identifier(&name))))
-        }
-        Ast::Savepoint { name } => {
-            Ok(Statement::Transaction(Transaction::Savepoint(identifier(&name))))
-        }
-        Ast::ReleaseSavepoint { name } => {
-            Ok(Statement::Transaction(Transaction::Release(identifier(&name))))
-        }
-        Ast::Deallocate { name, .. } => {
-            let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
-            Ok(Statement::Deallocate((!is_all).then(|| identifier(&name))))
-        }
         other => Err(Error::new(
             ErrorKind::NotSupported,
             format!("statement is not supported: {}", first_words(&other)),
@@ -259,12 +283,28 @@ fn first_words(statement: &ast::Statement) -> String {
     statement.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// As PostgreSQL folds it.
-fn identifier(ident: &ast::Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
+fn discard(tokens: &[TokenWithSpan]) -> Result<Discard> {
+    let mut words = Words::new(tokens);
+    words.expect("DISCARD")?;
+    let found = match words.take_any(&["ALL", "PLANS", "SEQUENCES", "TEMPORARY", "TEMP"]) {
+        Some("ALL") => Discard::All,
+        Some("PLANS") => Discard::Plans,
+        Some("SEQUENCES") => Discard::Sequences,
+        Some(_) => Discard::Temp,
+        None => return Err(words.unexpected()),
+    };
+    words.end()?;
+    Ok(found)
+}
+
+/// `LISTEN name`; `UNLISTEN *` too.
+fn channel(tokens: &[TokenWithSpan], command: &str) -> Result<()> {
+    let mut words = Words::new(tokens);
+    words.expect(command)?;
+    if command != "UNLISTEN" || !words.take_token(&Token::Mul) {
+        words.name()?;
     }
+    words.end()
 }
 
 fn refresh_catalog(words: &[&Token]) -> Result<Statement> {
@@ -304,6 +344,7 @@ fn reset(words: &[&Token]) -> Result<Statement> {
     match setting_name(&words[1..])?.as_str() {
         "" => Err(Error::new(ErrorKind::Syntax, "syntax error: expected RESET name")),
         "all" => Ok(Statement::ResetAll),
+        "role" | "session_authorization" => Ok(Statement::KeepRole("RESET")),
         name => Ok(Statement::Reset(name.to_owned())),
     }
 }
@@ -348,7 +389,20 @@ fn set(set: ast::Set) -> Result<Statement> {
             value: None,
             is_local: false,
         })),
-        Set::SetTransaction { .. } => Ok(Statement::Transaction(Transaction::Set)),
+        Set::SetRole { role_name: None, .. } => Ok(Statement::KeepRole("SET")),
+        Set::SetRole { role_name: Some(role), .. } => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("permission denied to set role \"{}\"", role.value),
+        )
+        .with_hint("Roles are the policy's: everyone has all of theirs at once.")),
+        Set::SetSessionAuthorization(ast::SetSessionAuthorizationParam {
+            kind: ast::SetSessionAuthorizationParamKind::Default,
+            ..
+        }) => Ok(Statement::KeepRole("SET")),
+        Set::SetSessionAuthorization(_) => Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "permission denied to set session authorization",
+        )),
         other => {
             Err(Error::new(ErrorKind::NotSupported, format!("statement is not supported: {other}")))
         }
@@ -374,108 +428,6 @@ fn setting_value(value: &Expr) -> Result<String> {
             format!("syntax error: a setting's value can't be \"{other}\""),
         )),
     }
-}
-
-fn copy(
-    source: CopySource,
-    to: bool,
-    target: &CopyTarget,
-    options: &[CopyOption],
-    legacy_options: &[CopyLegacyOption],
-) -> Result<Statement> {
-    if !to {
-        return Err(read_only("COPY FROM"));
-    }
-    if *target != CopyTarget::Stdout {
-        return Err(read_only("COPY TO a file or program")
-            .with_hint("Only COPY … TO STDOUT is possible; in psql use \\copy."));
-    }
-    let query = match source {
-        CopySource::Query(query) => query,
-        CopySource::Table { table_name, columns } => select_from(table_name, columns),
-    };
-    refuse_writes_inside(&query)?;
-    let options = copy_options(options, legacy_options)?;
-    Ok(Statement::Copy(options, Box::new(ast::Statement::Query(query))))
-}
-
-/// `COPY t (a, b)` is `SELECT a, b FROM t`, built as a tree so that no name is printed and parsed.
-fn select_from(table: ast::ObjectName, columns: Vec<ast::Ident>) -> Box<Query> {
-    let parser = Parser::new(&PostgreSqlDialect {});
-    let template =
-        parser.try_with_sql("SELECT * FROM t").and_then(|mut parser| parser.parse_query());
-    let Ok(mut query) = template else { unreachable!("a constant text parses") };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        if !columns.is_empty() {
-            select.projection = columns
-                .into_iter()
-                .map(|column| ast::SelectItem::UnnamedExpr(Expr::Identifier(column)))
-                .collect();
-        }
-        if let Some(ast::TableFactor::Table { name, .. }) =
-            select.from.first_mut().map(|from| &mut from.relation)
-        {
-            *name = table;
-        }
-    }
-    query
-}
-
-fn copy_options(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyOptions> {
-    let mut copy = CopyOptions {
-        format: CopyFormat::Text,
-        delimiter: None,
-        null: None,
-        has_header: false,
-        quote: None,
-        escape: None,
-    };
-    let unknown = |option: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::NotSupported, format!("COPY option is not supported: {option}"))
-    };
-    for option in options {
-        match option {
-            CopyOption::Format(name) => {
-                copy.format = match name.value.to_lowercase().as_str() {
-                    "text" => CopyFormat::Text,
-                    "csv" => CopyFormat::Csv,
-                    "binary" => CopyFormat::Binary,
-                    _ => return Err(unknown(option)),
-                };
-            }
-            CopyOption::Delimiter(delimiter) => copy.delimiter = Some(*delimiter),
-            CopyOption::Null(text) => copy.null = Some(text.clone()),
-            CopyOption::Header(has_header) => copy.has_header = *has_header,
-            CopyOption::Quote(quote) => copy.quote = Some(*quote),
-            CopyOption::Escape(escape) => copy.escape = Some(*escape),
-            CopyOption::Encoding(name) if is_utf8(name) => {}
-            _ => return Err(unknown(option)),
-        }
-    }
-    for option in legacy {
-        match option {
-            CopyLegacyOption::Binary => copy.format = CopyFormat::Binary,
-            CopyLegacyOption::Delimiter(delimiter) => copy.delimiter = Some(*delimiter),
-            CopyLegacyOption::Null(text) => copy.null = Some(text.clone()),
-            CopyLegacyOption::Csv(options) => {
-                copy.format = CopyFormat::Csv;
-                for option in options {
-                    match option {
-                        ast::CopyLegacyCsvOption::Header => copy.has_header = true,
-                        ast::CopyLegacyCsvOption::Quote(quote) => copy.quote = Some(*quote),
-                        ast::CopyLegacyCsvOption::Escape(escape) => copy.escape = Some(*escape),
-                        _ => return Err(unknown(option)),
-                    }
-                }
-            }
-            _ => return Err(unknown(option)),
-        }
-    }
-    Ok(copy)
-}
-
-fn is_utf8(name: &str) -> bool {
-    ["utf8", "utf-8", "unicode"].contains(&name.to_lowercase().as_str())
 }
 
 /// A query can hold INSERT, UPDATE and DELETE as common table expressions, and SELECT can write by

@@ -1,0 +1,31 @@
+-- The shop that the clients looked at when their statements were written down.
+CREATE ROLE weir SUPERUSER LOGIN;
+CREATE DATABASE shop OWNER weir;
+\connect shop weir
+CREATE SCHEMA sales;
+CREATE SCHEMA hr;
+CREATE TYPE sales.status_t AS ENUM ('new','paid','shipped');
+CREATE DOMAIN sales.email AS text CHECK (VALUE ~ '@');
+CREATE TYPE sales.addr AS (street text, zip int);
+CREATE TABLE sales.customer (id int PRIMARY KEY, name varchar(80) NOT NULL, email sales.email, created timestamptz DEFAULT now(), tags text[], meta jsonb, addr sales.addr);
+COMMENT ON TABLE sales.customer IS 'People who buy';
+COMMENT ON COLUMN sales.customer.name IS 'Full name';
+CREATE TABLE sales.orders (id bigserial PRIMARY KEY, customer_id int NOT NULL REFERENCES sales.customer(id), placed date NOT NULL, at timestamp(3), amount numeric(12,2), qty smallint, disc real, score double precision, paid boolean, note text, code char(4), uid uuid, raw bytea, st sales.status_t, t time, iv interval, CONSTRAINT amt_pos CHECK (amount >= 0));
+COMMENT ON TABLE sales.orders IS 'Orders placed';
+CREATE INDEX orders_placed_idx ON sales.orders(placed);
+CREATE UNIQUE INDEX orders_uid_uq ON sales.orders(uid);
+CREATE VIEW sales.v_totals AS SELECT c.id, c.name, sum(o.amount) total, count(*) n FROM sales.customer c JOIN sales.orders o ON o.customer_id=c.id GROUP BY 1,2;
+CREATE MATERIALIZED VIEW sales.mv_daily AS SELECT placed, sum(amount) amt FROM sales.orders GROUP BY 1;
+CREATE FUNCTION sales.dbl(x int) RETURNS int LANGUAGE sql AS 'select x*2';
+CREATE SEQUENCE hr.seq1;
+CREATE TABLE hr.emp (id int PRIMARY KEY, boss int REFERENCES hr.emp(id), name text, pay numeric, hired date);
+CREATE TABLE public.plain (a int, b text, c double precision, d date, e timestamp, f boolean, g bigint, h numeric(10,2));
+INSERT INTO sales.customer SELECT i,'cust '||i, 'c'||i||'@x.io', now(), ARRAY['a','b'], '{"k":1}', ROW('s',1)::sales.addr FROM generate_series(1,100) i;
+INSERT INTO sales.orders(customer_id,placed,at,amount,qty,disc,score,paid,note,code,uid,raw,st,t,iv) SELECT 1+i%100, date '2024-01-01'+i%365, timestamp '2024-01-01 10:00:00'+ (i||' min')::interval, i*1.25, i%100, 0.5, i/3.0, i%2=0, 'note '||i, 'AB', gen_random_uuid(), '\xdeadbeef', 'paid', '10:11:12', '1 day 2 hours' FROM generate_series(1,5000) i;
+INSERT INTO public.plain SELECT i, 'row '||i, i*1.5, date '2024-01-01'+i%365, timestamp '2024-01-01'+ (i||' min')::interval, i%2=0, i::bigint*1000000, i*1.11 FROM generate_series(1,5000) i;
+INSERT INTO hr.emp VALUES (1,null,'Ann',100,'2020-01-01'),(2,1,'Bob',90,'2021-02-02');
+REFRESH MATERIALIZED VIEW sales.mv_daily;
+CREATE ROLE reporter LOGIN PASSWORD 'secret';
+GRANT USAGE ON SCHEMA sales TO reporter;
+GRANT SELECT ON ALL TABLES IN SCHEMA sales TO reporter;
+ANALYZE;
